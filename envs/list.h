@@ -1,9 +1,8 @@
-// The environments. One line each: the type, its header. CMake reads this file too and compiles
-// the programs of each environment in a file of their own.
+// The environments: one header and one line each. CMake reads the lines too and compiles the
+// programs of each environment in a file of its own.
 #pragma once
 
 #include "envs/pendulum.h"
 
-// PENDULA_ENV(Type, "header")
 #define PENDULA_ENVIRONMENTS(PENDULA_ENV) \
   PENDULA_ENV(Pendulum)

@@ -1,0 +1,162 @@
+// Lanes<T>: one vector register of T, with the operators of a scalar, so that a program written for
+// a scalar type runs on kLanes<T> environments or batch rows at once. CPU only (GCC's vectors).
+// Comparisons give a mask; select(mask, a, b) is the only branch that programs may take on data.
+#pragma once
+
+#include <cmath>
+#include <cstring>
+#include <type_traits>
+
+#include "kernels/platform.h"
+
+#if !PENDULA_CUDA && defined(__AVX2__)
+#include <immintrin.h>
+#endif
+
+namespace pendula {
+
+template <class T>
+struct ScalarOf {
+  using type = T;
+};
+template <class T>
+using Scalar = typename ScalarOf<T>::type;  // float for float and for Lanes<float>
+
+PENDULA_FN float select(bool m, float a, float b) { return m ? a : b; }
+PENDULA_FN double select(bool m, double a, double b) { return m ? a : b; }
+PENDULA_FN float as_real(bool m, float) { return m ? 1.0f : 0.0f; }
+PENDULA_FN double as_real(bool m, double) { return m ? 1.0 : 0.0; }
+
+// a * b + c, rounded once where the machine can (the compiler is told not to fuse by itself, so that
+// one program gives the same bits in a vector loop and in its tail).
+PENDULA_FN float fma(float a, float b, float c) {
+#if PENDULA_FUSED
+  return __builtin_fmaf(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+PENDULA_FN double fma(double a, double b, double c) {
+#if PENDULA_FUSED
+  return __builtin_fma(a, b, c);
+#else
+  return a * b + c;
+#endif
+}
+
+template <class T>
+PENDULA_FN void store(T* p, T x) {
+  *p = x;
+}
+
+#if !PENDULA_CUDA
+
+template <class T>
+inline constexpr int kLanes = kVectorBytes / static_cast<int>(sizeof(T));
+
+template <class T>
+struct VectorOf;
+template <>
+struct VectorOf<float> {
+  typedef float Vec __attribute__((vector_size(kVectorBytes)));
+  typedef int32_t IntVec __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct VectorOf<double> {
+  typedef double Vec __attribute__((vector_size(kVectorBytes)));
+  typedef int64_t IntVec __attribute__((vector_size(kVectorBytes)));
+};
+
+// a * b + c on registers.
+template <class V>
+PENDULA_FN V vector_fma(V a, V b, V c) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(a[0]) == 4) {
+    return V(_mm512_fmadd_ps(__m512(a), __m512(b), __m512(c)));
+  } else {
+    return V(_mm512_fmadd_pd(__m512d(a), __m512d(b), __m512d(c)));
+  }
+#elif PENDULA_FUSED
+  if constexpr (sizeof(a[0]) == 4) {
+    return V(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
+  } else {
+    return V(_mm256_fmadd_pd(__m256d(a), __m256d(b), __m256d(c)));
+  }
+#else
+  return a * b + c;
+#endif
+}
+
+template <class T>
+struct Lanes {
+  static constexpr int kCount = kLanes<T>;
+  using Vec = typename VectorOf<T>::Vec;
+  using IntVec = typename VectorOf<T>::IntVec;
+
+  Vec v;
+
+  Lanes() = default;
+  PENDULA_FN Lanes(Vec x) : v(x) {}
+  PENDULA_FN Lanes(T x) : v(x - Vec{}) {}
+
+  PENDULA_FN T operator[](int i) const { return v[i]; }
+  PENDULA_FN void set(int i, T x) { v[i] = x; }
+
+  friend PENDULA_FN Lanes operator+(Lanes a, Lanes b) { return a.v + b.v; }
+  friend PENDULA_FN Lanes operator-(Lanes a, Lanes b) { return a.v - b.v; }
+  friend PENDULA_FN Lanes operator*(Lanes a, Lanes b) { return a.v * b.v; }
+  friend PENDULA_FN Lanes operator/(Lanes a, Lanes b) { return a.v / b.v; }
+  friend PENDULA_FN Lanes operator-(Lanes a) { return -a.v; }
+  friend PENDULA_FN Lanes fma(Lanes a, Lanes b, Lanes c) { return vector_fma(a.v, b.v, c.v); }
+  PENDULA_FN Lanes& operator+=(Lanes b) {
+    v += b.v;
+    return *this;
+  }
+
+  struct Mask {
+    IntVec m;
+    friend PENDULA_FN Mask operator&(Mask a, Mask b) { return {a.m & b.m}; }
+    friend PENDULA_FN Mask operator|(Mask a, Mask b) { return {a.m | b.m}; }
+    friend PENDULA_FN Mask operator!(Mask a) { return {~a.m}; }
+    PENDULA_FN bool operator[](int i) const { return m[i] != 0; }
+  };
+  friend PENDULA_FN Mask operator<(Lanes a, Lanes b) { return {IntVec(a.v < b.v)}; }
+  friend PENDULA_FN Mask operator>(Lanes a, Lanes b) { return {IntVec(a.v > b.v)}; }
+  friend PENDULA_FN Mask operator<=(Lanes a, Lanes b) { return {IntVec(a.v <= b.v)}; }
+  friend PENDULA_FN Mask operator>=(Lanes a, Lanes b) { return {IntVec(a.v >= b.v)}; }
+  friend PENDULA_FN Mask operator==(Lanes a, Lanes b) { return {IntVec(a.v == b.v)}; }
+  friend PENDULA_FN Lanes select(Mask m, Lanes a, Lanes b) { return m.m ? a.v : b.v; }
+  friend PENDULA_FN Lanes as_real(Mask m, Lanes) { return m.m ? Lanes(T(1)).v : Vec{}; }
+};
+
+template <class T>
+struct ScalarOf<Lanes<T>> {
+  using type = T;
+};
+
+// Unaligned loads and stores of one register.
+template <class T>
+PENDULA_FN Lanes<T> load_lanes(const T* p) {
+  typename Lanes<T>::Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+template <class T>
+PENDULA_FN void store(T* p, Lanes<T> x) {
+  std::memcpy(p, &x.v, sizeof x.v);
+}
+
+#endif  // !PENDULA_CUDA
+
+// load_as<V>(p): one T for a scalar V, a register for Lanes<T>.
+template <class V>
+PENDULA_FN V load_as(const Scalar<V>* p) {
+#if !PENDULA_CUDA
+  if constexpr (!std::is_same_v<V, Scalar<V>>) {
+    return load_lanes(p);
+  } else
+#endif
+    return *p;
+}
+
+}  // namespace pendula

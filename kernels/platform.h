@@ -1,0 +1,47 @@
+// The one file that knows which compiler reads it. Everything else asks PENDULA_CUDA.
+//
+//   PENDULA_FN     a function of a block program: forced inline, callable on both backends
+//   PENDULA_CUDA   1 where nvcc compiles (device code and its host side), else 0
+//   PENDULA_DEVICE 1 in nvcc's device pass only
+#pragma once
+
+#include <cstdint>
+
+#if defined(__CUDACC__)
+#define PENDULA_CUDA 1
+#define PENDULA_FN __host__ __device__ __forceinline__
+#define PENDULA_UNROLL _Pragma("unroll")
+#else
+#define PENDULA_CUDA 0
+#define PENDULA_FN inline __attribute__((always_inline))
+#define PENDULA_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+#if defined(__CUDA_ARCH__)
+#define PENDULA_DEVICE 1
+#else
+#define PENDULA_DEVICE 0
+#endif
+
+// 1 where a multiply-add is one instruction.
+#if PENDULA_DEVICE || defined(__FMA__)
+#define PENDULA_FUSED 1
+#else
+#define PENDULA_FUSED 0
+#endif
+
+namespace pendula {
+
+// Bytes of the widest vector register that the CPU backend is compiled for.
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+inline constexpr const char* kSimdLevel = "avx512";
+#elif defined(__AVX2__) && defined(__FMA__)
+inline constexpr int kVectorBytes = 32;
+inline constexpr const char* kSimdLevel = "avx2";
+#else
+inline constexpr int kVectorBytes = 16;
+inline constexpr const char* kSimdLevel = "sse2";
+#endif
+
+}  // namespace pendula
