@@ -1,0 +1,97 @@
+// What the trainer asks of a machine that runs the block programs: the CPU backend and the CUDA
+// plug-in are the two implementations.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "host/config.h"
+#include "host/tensor_table.h"
+
+namespace pendula {
+
+// One agent's sums since its previous row. The device writes a row every report.interval steps.
+struct ReportRow {
+  uint64_t agent;
+  uint64_t iteration;  // iterations completed
+  uint64_t timesteps;  // environment steps of this agent so far
+  uint64_t updates;    // updates so far
+  uint64_t row_updates;      // updates since the previous row
+  uint64_t row_episodes;     // episodes that ended since the previous row
+  double episode_return_sum;  // over those episodes, undiscounted, unscaled
+  double episode_length_sum;
+  double critic_loss_sum;  // over those updates: mean over the batch of the loss
+  double actor_loss_sum;   // -mean Q(s, mu(s))
+  double q_sum;            // mean Q(s, a) of the batch
+  double grad_norm_actor_sum;
+  double grad_norm_critic_sum;
+};
+
+// Where a NaN or an Inf was first seen.
+enum class Fault : uint32_t {
+  kNone = 0,
+  kReward,          // a reward or a state in the rollout
+  kCriticLoss,
+  kCriticGradient,
+  kActorLoss,
+  kActorGradient,
+};
+struct FaultReport {
+  Fault fault = Fault::kNone;
+  uint64_t agent = 0;
+  uint64_t iteration = 0;
+  uint64_t update = 0;
+};
+
+// Why run() came back.
+enum class HaltReason : uint32_t { kReached, kStopFlag, kDiverged, kTime };
+
+struct RunResult {
+  HaltReason reason;
+  uint64_t iteration;  // iterations completed
+};
+
+struct Evaluation {
+  std::vector<double> returns;  // one per episode, agent-major (agents, episodes)
+  std::vector<uint32_t> lengths;
+};
+
+struct DeviceInfo {
+  std::string name;    // "cpu" or the GPU's name
+  std::string detail;  // SIMD level and threads, or compute capability, driver and runtime versions
+  nlohmann::json meta;  // the same, for meta.json
+};
+
+class Backend : public ArenaAccess {
+ public:
+  // Weights, environments, counters: the state before the first iteration.
+  virtual void initialise() = 0;
+
+  // Runs iterations until `until_iteration` is completed, `stop` is set, every agent has diverged, or
+  // about a second has gone by. Where it is cut never changes a bit of the state.
+  virtual RunResult run(uint64_t until_iteration, const std::atomic<bool>& stop) = 0;
+
+  // Iterations completed, readable by another thread while run() is at work.
+  virtual uint64_t progress() const = 0;
+
+  // The rows written since the last call, in order.
+  virtual std::vector<ReportRow> take_reports() = 0;
+
+  // The first fault of each agent that has one.
+  virtual std::vector<FaultReport> faults() = 0;
+
+  // `episodes` episodes of each agent's deterministic policy, from initial states that depend on the
+  // agent's seed and the episode's number alone. Touches no training state.
+  virtual Evaluation evaluate(int64_t episodes) = 0;
+
+  virtual const TensorTable& tensors() const = 0;
+  virtual DeviceInfo device() const = 0;
+};
+
+// threads: 0 means all of the machine's.
+std::unique_ptr<Backend> make_cpu_backend(const Config& config, int threads);
+
+}  // namespace pendula
