@@ -1,6 +1,7 @@
 // The one file that knows which compiler reads it. Everything else asks PENDULA_CUDA.
 //
 //   PENDULA_FN     a function of a block program: forced inline, callable on both backends
+//   PENDULA_SHARED_FN  the same, but large: compiled once and called, on the CPU
 //   PENDULA_CUDA   1 where nvcc compiles (device code and its host side), else 0
 //   PENDULA_DEVICE 1 in nvcc's device pass only
 #pragma once
@@ -10,10 +11,12 @@
 #if defined(__CUDACC__)
 #define PENDULA_CUDA 1
 #define PENDULA_FN __host__ __device__ __forceinline__
+#define PENDULA_SHARED_FN __host__ __device__ inline
 #define PENDULA_UNROLL _Pragma("unroll")
 #else
 #define PENDULA_CUDA 0
 #define PENDULA_FN inline __attribute__((always_inline))
+#define PENDULA_SHARED_FN inline __attribute__((noinline))
 #define PENDULA_UNROLL _Pragma("GCC unroll 16")
 #endif
 

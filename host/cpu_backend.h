@@ -1,0 +1,236 @@
+// The CPU backend of one environment: the programs of kernels/ on a pool of workers, one block per
+// worker at a time. Bits do not depend on the number of workers.
+#pragma once
+
+#include <chrono>
+#include <cstring>
+#include <memory>
+#include <new>
+
+#include "host/backend.h"
+#include "host/error.h"
+#include "host/planning.h"
+#include "host/pool.h"
+#include "kernels/block_cpu.h"
+#include "kernels/evaluate.h"
+#include "kernels/initialise.h"
+#include "kernels/iteration.h"
+
+namespace pendula {
+
+// Zeroed memory on a 4 KiB boundary. Throws Error(kMemory).
+class HostMemory {
+ public:
+  explicit HostMemory(uint64_t bytes)
+      : p_(static_cast<char*>(std::aligned_alloc(4096, (bytes + 4095) / 4096 * 4096))) {
+    if (p_ == nullptr) {
+      throw Error(ExitCode::kMemory,
+                  "out of memory: the run needs " + std::to_string(bytes >> 20) +
+                      " MiB; lower replay.capacity, env.num_envs or agents");
+    }
+    std::memset(p_, 0, bytes);
+  }
+  ~HostMemory() { std::free(p_); }
+  HostMemory(const HostMemory&) = delete;
+  HostMemory& operator=(const HostMemory&) = delete;
+  char* get() const { return p_; }
+
+ private:
+  char* p_;
+};
+
+// Parameters of an environment in the order of its kParams.
+template <class Env, class T>
+typename Env::template Params<T> env_params(const Config& config) {
+  typename Env::template Params<T> params;
+  T* values = reinterpret_cast<T*>(&params);
+  for (size_t i = 0; i < std::size(Env::kParams); ++i) {
+    const auto it = config.env.params.find(Env::kParams[i].name);
+    if (it != config.env.params.end()) values[i] = static_cast<T>(it->second);
+  }
+  return params;
+}
+
+// Counts what a program takes from shared(): runs it through allocations only.
+struct MeasuringBlock {
+  static constexpr int kLd = CpuBlock::kLd;
+  template <class T>
+  T* shared(int n) {
+    bytes += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
+    return nullptr;
+  }
+  size_t bytes = 0;
+};
+
+template <class Env, class T>
+class CpuBackend final : public Backend {
+ public:
+  CpuBackend(const Config& config, int threads)
+      : planned_(make_plan(config, *find_environment(Env::kId), sizeof(T))),
+        config_(config),
+        arena_(planned_.plan.arena_bytes),
+        page_(sizeof(HostPage) + sizeof(ReportRow) * planned_.plan.report_slots *
+                                     static_cast<uint64_t>(planned_.plan.agents)),
+        pool_(workers(planned_.plan, threads)),
+        scratch_bytes_(scratch_bytes(planned_.plan)),
+        scratch_(scratch_bytes_ * static_cast<size_t>(pool_.workers())) {
+    context_.plan = planned_.plan;
+    context_.env = env_params<Env, T>(config);
+    context_.arena = arena_.get();
+    context_.page = reinterpret_cast<HostPage*>(page_.get());
+  }
+
+  void initialise() override {
+    for (int k = 0; k < context_.plan.agents; ++k) {
+      context_.agent(k).hyper() = agent_hyper(config_, k);
+    }
+    run_program(Initialise<Env, T>{context_});
+  }
+
+  RunResult run(uint64_t until, const std::atomic<bool>& stop) override {
+    Control& control = context_.control();
+    control = {};
+    control.until_iteration = until;
+    control.iteration = iteration();
+    HostPage& page = *context_.page;
+    control.rows_written = page.rows_written;
+    if (control.iteration >= until) return {HaltReason::kReached, control.iteration};
+    const auto begin = std::chrono::steady_clock::now();
+    page.stop = 0;
+    pool_.run([&](int worker) {
+      CpuRunner runner{*this, worker};
+      while (true) {
+        if (worker == 0) {
+          if (stop.load(std::memory_order_relaxed)) {
+            page.stop = 1 + static_cast<uint32_t>(HaltReason::kStopFlag);
+          } else if (std::chrono::steady_clock::now() - begin > kLaunchTime) {
+            page.stop = 1 + static_cast<uint32_t>(HaltReason::kTime);
+          }
+        }
+        for_each_program(context_, runner);
+        if (control.halted != 0) break;
+      }
+    });
+    return {static_cast<HaltReason>(control.halted - 1), control.iteration};
+  }
+
+  uint64_t progress() const override { return context_.page->iteration; }
+
+  std::vector<ReportRow> take_reports() override {
+    HostPage& page = *context_.page;
+    const Plan& p = context_.plan;
+    std::vector<ReportRow> rows;
+    for (; page.rows_taken < page.rows_written; ++page.rows_taken) {
+      const ReportRow* r = context_.report_ring() + page.rows_taken % p.report_slots *
+                                                        static_cast<uint64_t>(p.agents);
+      rows.insert(rows.end(), r, r + p.agents);
+    }
+    return rows;
+  }
+
+  std::vector<FaultReport> faults() override {
+    std::vector<FaultReport> all;
+    for (int k = 0; k < context_.plan.agents; ++k) {
+      const AgentCounters& c = context_.agent(k).counters();
+      if (c.fault != 0) {
+        all.push_back({static_cast<Fault>(c.fault), static_cast<uint64_t>(k), c.fault_iteration,
+                       c.fault_update});
+      }
+    }
+    return all;
+  }
+
+  Evaluation evaluate(int64_t episodes) override {
+    const size_t n = static_cast<size_t>(episodes * context_.plan.agents);
+    std::vector<T> returns(n);
+    Evaluation e;
+    e.lengths.resize(n);
+    run_program(Evaluate<Env, T>{context_, static_cast<int>(episodes), returns.data(),
+                                 e.lengths.data()});
+    e.returns.assign(returns.begin(), returns.end());
+    return e;
+  }
+
+  const TensorTable& tensors() const override { return planned_.tensors; }
+
+  DeviceInfo device() const override {
+    DeviceInfo d;
+    d.name = "cpu";
+    d.detail = std::string(kSimdLevel) + ", " + std::to_string(pool_.workers()) + " threads";
+    d.meta = {{"device", "cpu"}, {"simd_level", kSimdLevel}, {"threads", pool_.workers()}};
+    return d;
+  }
+
+  void read(uint64_t offset, uint64_t bytes, void* to) const override {
+    std::memcpy(to, arena_.get() + offset, bytes);
+  }
+  void write(uint64_t offset, uint64_t bytes, const void* from) override {
+    std::memcpy(arena_.get() + offset, from, bytes);
+  }
+
+  const Context<Env, T>& context() const { return context_; }
+
+ private:
+  static constexpr std::chrono::milliseconds kLaunchTime{100};
+
+  // Runs this worker's share of a program, then waits for the others.
+  struct CpuRunner {
+    CpuBackend& backend;
+    int worker;
+    template <class Program>
+    void operator()(const Program& program) {
+      backend.run_share(program, worker);
+      backend.pool_.barrier();
+    }
+  };
+
+  template <class Program>
+  void run_share(const Program& program, int worker) {
+    const int blocks = program.grid();
+    const Scratch scratch{scratch_.get() + scratch_bytes_ * static_cast<size_t>(worker),
+                          scratch_bytes_};
+    for (int i = pool_.begin(blocks, worker); i < pool_.end(blocks, worker); ++i) {
+      CpuBlock block(i, scratch);
+      program(block);
+    }
+  }
+
+  template <class Program>
+  void run_program(const Program& program) {
+    pool_.run([&](int worker) { run_share(program, worker); });
+  }
+
+  uint64_t iteration() const { return context_.agent(0).counters().iteration; }
+
+  static int workers(const Plan& p, int threads) {
+    if (threads > 0) return threads;
+    const int useful = std::max(p.partials, p.env_tiles) * p.agents;
+    const int cores = static_cast<int>(std::thread::hardware_concurrency());
+    return std::clamp(useful, 1, std::max(1, cores));
+  }
+
+  static size_t scratch_bytes(const Plan& p) {
+    MeasuringBlock m;
+    allocate_batch<T>(m, p);
+    allocate_environments<T>(m, p);
+    allocate_hidden<T>(m, p.actor, false);
+    allocate_hidden<T>(m, p.critic, false);
+    allocate_hidden<T>(m, p.critic, true);
+    allocate_hidden<T>(m, p.actor, true);
+    m.shared<T>(kAdamChunk);
+    m.shared<T>((16 + p.action_dim) * MeasuringBlock::kLd);
+    const int widest = std::max({p.actor.widest, p.critic.widest, p.obs_dim + p.action_dim});
+    return (m.bytes + transpose_bytes<T>(widest, kRows) + 4096) / 4096 * 4096;
+  }
+
+  PlannedRun planned_;
+  Config config_;
+  HostMemory arena_;
+  HostMemory page_;
+  Pool pool_;
+  size_t scratch_bytes_;
+  HostMemory scratch_;
+  Context<Env, T> context_;
+};
+
+}  // namespace pendula

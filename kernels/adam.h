@@ -1,0 +1,159 @@
+// The end of an update of one network: the partial gradients summed in their order, Adam (Kingma and
+// Ba 2015, Algorithm 1, as torch.optim.Adam computes it; weight_decay is L2, added to the gradient),
+// and the soft update of the target, theta' <- theta' + tau (theta - theta') (Lillicrap et al. 2015).
+// A block handles kAdamChunk parameters; it also leaves the sum of its squared gradient behind.
+//
+// With a bound on the gradient's norm two programs follow each other: GradientSum (sums, squares),
+// then AdamStep, which scales by min(1, max_grad_norm / (norm + 1e-6)) as torch's clip_grad_norm_.
+#pragma once
+
+#include "kernels/program.h"
+
+namespace pendula {
+
+// The tensors of one of the two networks.
+template <class T>
+struct OptimizerView {
+  T *params, *target, *m, *v, *lagged, *grad, *sumsq;
+  double lr;
+  int count, chunks;
+};
+
+template <class T>
+PENDULA_FN OptimizerView<T> optimizer_view(const AgentView<T>& a, bool actor, int slot) {
+  const Plan& p = a.plan;
+  const int chunks = actor ? p.actor_chunks : p.critic_chunks;
+  return {a.at(actor ? p.actor_params : p.critic_params),
+          a.at(actor ? p.actor_target : p.critic_target),
+          a.at(actor ? p.actor_m : p.critic_m),
+          a.at(actor ? p.actor_v : p.critic_v),
+          actor && p.policy_lag != 0 ? a.at(p.actor_lagged) : nullptr,
+          a.work_at(actor ? p.actor_grad : p.critic_grad),
+          a.work_at(actor ? p.actor_sumsq : p.critic_sumsq) + slot * chunks,
+          actor ? a.hyper().actor_lr : a.hyper().critic_lr,
+          static_cast<int>(actor ? p.actor.count : p.critic.count),
+          chunks};
+}
+
+// Sum of the squared gradient over all chunks, known to every thread.
+template <class T, class B>
+PENDULA_FN T squared_norm(B& b, const T* sumsq, int chunks) {
+  return b.template reduce<T>(chunks, [=](int i) { return sumsq[i]; });
+}
+
+// g(i) for the parameters i of one chunk: the partial gradients summed in order into partial 0 (when
+// keep) and its squares into sumsq[part]. Then f(i, g, V).
+template <class T, class B, class F>
+PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, int partials, bool keep,
+                             F f) {
+  T* square = b.template shared<T>(kAdamChunk);
+  const int begin = part * kAdamChunk;
+  const int n = o.count - begin < kAdamChunk ? o.count - begin : kAdamChunk;
+  b.template for_lanes<T>(n, [=](int i, auto tag) {
+    using V = decltype(tag);
+    T* at = o.grad + begin + i;
+    V g = load_as<V>(at);
+    for (int k = 1; k < partials; ++k) g = g + load_as<V>(at + static_cast<uint64_t>(k) * o.count);
+    store(square + i, g * g);
+    if (keep) store(at, g);
+    f(begin + i, g);
+  });
+  b.sync();
+  const T sum = b.template reduce<T>(n, [=](int i) { return square[i]; });
+  T* out = o.sumsq + part;
+  b.for_each(1, [=](int) { *out = sum; });
+}
+
+template <class Env, class T>
+struct GradientSum {
+  Context<Env, T> context;
+  int slot;
+  bool actor;
+
+  PENDULA_FN int chunks() const {
+    return actor ? context.plan.actor_chunks : context.plan.critic_chunks;
+  }
+  PENDULA_FN int grid() const { return context.plan.agents * chunks(); }
+
+  template <class B>
+  PENDULA_FN void operator()(B& b) const {
+    const auto [k, part] = place(b.index(), chunks());
+    const AgentView<T> a = context.agent(k);
+    if (!a.update_due(a.counters().updates + static_cast<uint64_t>(slot))) return;
+    for_gradient(b, optimizer_view(a, actor, slot), part,
+                 used_partials(context.plan, a.hyper().batch_size), true, [](int, auto) {});
+  }
+};
+
+template <class Env, class T>
+struct AdamStep {
+  Context<Env, T> context;
+  int slot;
+  bool actor;
+
+  PENDULA_FN int chunks() const {
+    return actor ? context.plan.actor_chunks : context.plan.critic_chunks;
+  }
+  PENDULA_FN int grid() const { return context.plan.agents * chunks(); }
+
+  template <class B>
+  PENDULA_FN void operator()(B& b) const {
+    const Plan& p = context.plan;
+    const auto [k, part] = place(b.index(), chunks());
+    const AgentView<T> a = context.agent(k);
+    const OptimizerView<T> o = optimizer_view(a, actor, slot);
+    const int begin = part * kAdamChunk;
+    const int n = o.count - begin < kAdamChunk ? o.count - begin : kAdamChunk;
+
+    // policy_lag 1: the next rollout acts with the parameters from before this iteration's updates.
+    if (o.lagged != nullptr && slot == 0 && context.control().slice == 0) {
+      b.template for_lanes<T>(n, [=](int i, auto tag) {
+        store(o.lagged + begin + i, load_as<decltype(tag)>(o.params + begin + i));
+      });
+    }
+    const uint64_t update = a.counters().updates + static_cast<uint64_t>(slot);
+    if (!a.update_due(update)) return;
+
+    const uint64_t t = update + 1;
+    const T b1 = static_cast<T>(p.beta1), b2 = static_cast<T>(p.beta2);
+    const T c1 = static_cast<T>(1.0 - p.beta1), c2 = static_cast<T>(1.0 - p.beta2);
+    const T step = static_cast<T>(o.lr / (1.0 - power(p.beta1, t)));
+    const T scale_v = static_cast<T>(1.0 / std::sqrt(1.0 - power(p.beta2, t)));
+    const T eps = static_cast<T>(p.eps), decay = static_cast<T>(p.weight_decay);
+    const T tau = static_cast<T>(a.hyper().tau);
+    const bool soft = t % static_cast<uint64_t>(p.target_update_interval) == 0;
+    const bool clip = p.max_grad_norm > 0.0;
+    int partials = used_partials(p, a.hyper().batch_size);
+    T scale = T(1);
+    if (clip) {
+      const T norm = sqrt(squared_norm(b, o.sumsq, o.chunks));
+      const T bound = static_cast<T>(p.max_grad_norm) / (norm + T(1e-6));
+      scale = min(bound, T(1));
+      partials = 1;  // GradientSum has added them up
+    }
+    const auto adam = [=](int i, auto sum) {
+      using V = decltype(sum);
+      const V w = load_as<V>(o.params + i);
+      const V g = fma(V(decay), w, sum * V(scale));
+      const V m = fma(V(b1), load_as<V>(o.m + i), V(c1) * g);
+      const V v = fma(V(b2), load_as<V>(o.v + i), V(c2) * g * g);
+      const V next = w - V(step) * m / fma(sqrt(v), V(scale_v), V(eps));
+      store(o.m + i, m);
+      store(o.v + i, v);
+      store(o.params + i, next);
+      if (soft) {
+        const V target = load_as<V>(o.target + i);
+        store(o.target + i, fma(V(tau), next - target, target));
+      }
+    };
+    if (clip) {
+      b.template for_lanes<T>(n, [=](int i, auto tag) {
+        adam(begin + i, load_as<decltype(tag)>(o.grad + begin + i));
+      });
+    } else {
+      for_gradient(b, o, part, partials, false, adam);
+    }
+  }
+};
+
+}  // namespace pendula

@@ -1,0 +1,70 @@
+// Evaluation: episodes of the deterministic policy from initial states of their own (a function of the
+// agent's seed and the episode's number). Reads the actor and nothing else of the training state.
+#pragma once
+
+#include "kernels/rollout.h"
+
+namespace pendula {
+
+template <class Env, class T>
+struct Evaluate {
+  Context<Env, T> context;
+  int episodes;       // of each agent
+  T* returns;         // (agents, episodes), undiscounted, unscaled
+  uint32_t* lengths;  // (agents, episodes)
+
+  PENDULA_FN int tiles() const { return (episodes + kRows - 1) / kRows; }
+  PENDULA_FN int grid() const { return context.plan.agents * tiles(); }
+
+  template <class B>
+  PENDULA_FN void operator()(B& b) const {
+    constexpr int S = Env::kStateDim;
+    const Plan& p = context.plan;
+    const auto [k, tile] = place(b.index(), tiles());
+    const AgentView<T> agent = context.agent(k);
+    const Environments<T> e = allocate_environments<T>(b, p);
+    T* total = b.template shared<T>(B::kLd);
+    T* length = b.template shared<T>(B::kLd);
+    const Hidden<T> hidden = allocate_hidden<T>(b, p.actor, false);
+    const T* actor = agent.at(p.actor_params);
+    const uint64_t seed = agent.hyper().seed;
+    const int first = tile * kRows;
+    const int n_episodes = episodes - first < kRows ? episodes - first : kRows;
+
+    b.for_each(kRows, [&](int n) {
+      T state[S];
+      reset_state<Env, T>(context.env, seed, Purpose::kEvalReset,
+                          static_cast<uint64_t>(first + n), 0, state);
+      for (int d = 0; d < S; ++d) e.state[d * B::kLd + n] = state[d];
+      total[n] = T(0);
+      length[n] = T(0);
+      e.done[n] = n < n_episodes ? T(0) : T(1);
+    });
+    b.sync();
+    for (int t = 0; t < p.max_episode_steps; ++t) {
+      const T running =
+          b.template reduce<T>(kRows, [=](int n) { return e.done[n] == T(0) ? T(1) : T(0); });
+      if (running == T(0)) break;
+      observe_tile<Env>(b, context.env, e);
+      act_tile(b, p.actor, actor, hidden, e);
+      step_tile<Env>(b, context.env, e);
+      b.for_each(kRows, [=](int n) {
+        if (e.done[n] == T(0)) {
+          total[n] += e.reward[n];
+          length[n] += T(1);
+          e.done[n] = e.terminated[n];
+          for (int d = 0; d < S; ++d) e.state[d * B::kLd + n] = e.next[d * B::kLd + n];
+        }
+      });
+      b.sync();
+    }
+    T* r = returns + static_cast<int64_t>(k) * episodes + first;
+    uint32_t* l = lengths + static_cast<int64_t>(k) * episodes + first;
+    b.for_each(n_episodes, [=](int n) {
+      r[n] = total[n];
+      l[n] = static_cast<uint32_t>(length[n]);
+    });
+  }
+};
+
+}  // namespace pendula

@@ -1,0 +1,32 @@
+// One slice of an iteration, as the list of its programs in order: the loop of Algorithm 1 (Lillicrap
+// et al. 2015). Backends run it: the CPU's pool with a barrier between programs, CUDA as the nodes of a
+// graph. An iteration of more than kMaxUpdateSlots updates takes several slices; the rollout takes
+// place in the first.
+#pragma once
+
+#include "kernels/actor_update.h"
+#include "kernels/adam.h"
+#include "kernels/advance.h"
+#include "kernels/critic_update.h"
+#include "kernels/rollout.h"
+
+namespace pendula {
+
+// run(program) for each program in order.
+template <class Env, class T, class F>
+void for_each_program(const Context<Env, T>& context, F run) {
+  const bool clip = context.plan.max_grad_norm > 0.0;
+  run(Rollout<Env, T>{context});
+  for (int slot = 0; slot < context.plan.update_slots; ++slot) {
+    run(CriticGradient<Env, T>{context, slot});
+    if (clip) run(GradientSum<Env, T>{context, slot, false});
+    run(AdamStep<Env, T>{context, slot, false});
+    run(ActorGradient<Env, T>{context, slot});
+    if (clip) run(GradientSum<Env, T>{context, slot, true});
+    run(AdamStep<Env, T>{context, slot, true});
+  }
+  run(Advance<Env, T>{context});
+  run(SetHalt<Env, T>{context});
+}
+
+}  // namespace pendula

@@ -1,0 +1,184 @@
+// The plan: everything about a run that is constant while it lasts, as plain data that host and
+// device read alike: the sizes, how the work is split, and where each tensor lies in the arena.
+//
+// The arena is one allocation: the agents' parts one after another (agent k at k * agent_bytes, all
+// of the training state, each tensor aligned to 256 B), then the work area, which holds nothing
+// that outlives an iteration and is in no checkpoint. T is float in training, double in proofs.
+//
+// The split of every sum (kRows, kAdamChunk, partials) is a constant of the config: never of threads,
+// occupancy or time. That is what makes a run's bits repeatable.
+#pragma once
+
+#include "kernels/choices.h"
+#include "kernels/platform.h"
+#include "kernels/report.h"
+
+namespace pendula {
+
+inline constexpr int kMaxLayers = 17;       // 16 hidden layers and the head
+inline constexpr int kRows = 64;            // rows of a batch, or environments, in one tile
+inline constexpr int kAdamChunk = 512;      // parameters of one block of the Adam step
+inline constexpr int kMaxPartials = 128;    // partial sums of one gradient
+inline constexpr int kMaxUpdateSlots = 64;  // updates in one slice of an iteration
+inline constexpr uint64_t kAlign = 256;     // bytes
+
+// One multi-layer perceptron. Parameters, targets and both moments are blocks of `count` elements
+// with the same layout: weight l is (size[l + 1], size[l]), row-major, as in PyTorch.
+struct NetworkLayout {
+  int32_t layers;                // hidden layers + 1
+  int32_t size[kMaxLayers + 1];  // input, hidden..., output
+  uint32_t weight[kMaxLayers];   // first element of each weight
+  uint32_t bias[kMaxLayers];     // first element of each bias (size[l + 1])
+  uint32_t count;                // elements, gaps of the alignment included (they stay 0)
+  int32_t widest;                // widest hidden layer
+  Activation activation;
+};
+
+// What may differ between agents. Fields are 8 bytes each so that each is a tensor of its own.
+struct AgentHyper {
+  uint64_t seed;
+  uint64_t batch_size;   // at most the plan's
+  uint64_t decay_steps;  // of the noise
+  double actor_lr, critic_lr, gamma, tau;
+  double sigma, sigma_final, epsilon;
+  double updates_per_step;
+};
+
+struct AgentCounters {
+  uint64_t iteration;  // iterations completed
+  uint64_t updates;    // updates completed
+  uint64_t fault;      // Fault; not 0: the agent is frozen
+  uint64_t fault_iteration;
+  uint64_t fault_update;
+};
+
+// Sums since the last report row (see ReportRow in host/backend.h).
+struct ReportSums {
+  double updates, episodes, episode_return, episode_length;
+  double critic_loss, actor_loss, q, grad_norm_actor, grad_norm_critic;
+};
+
+struct Plan {
+  int32_t agents;
+  int32_t num_envs;
+  int32_t state_dim, obs_dim, action_dim;
+  int32_t record_size;  // elements of one replay record: state, action, reward, a power of two
+  int32_t rollout_length;
+  int32_t policy_lag;
+  int32_t max_episode_steps;
+  int32_t batch_size;     // the largest of any agent
+  int32_t partials;       // partial sums of a gradient
+  int32_t env_tiles;      // tiles of kRows environments
+  int32_t actor_chunks, critic_chunks;  // Adam blocks of each network
+  int32_t update_slots;   // updates in one slice: one pass over the list of phases
+  int32_t slices;         // slices of an iteration
+  Loss loss;
+  int32_t target_update_interval;
+  uint64_t ring_rows;
+  uint64_t warmup_steps;
+  uint64_t report_iterations;  // iterations between two report rows
+  uint64_t report_slots;       // rows of the report ring, each one ReportRow per agent
+  double beta1, beta2, eps, weight_decay;
+  double max_grad_norm;  // 0: no clipping
+  double reward_scale;
+  NetworkLayout actor, critic;
+  Init actor_init, critic_init;
+
+  // Byte offsets inside one agent's part.
+  uint64_t hyper, counters, report;
+  uint64_t actor_params, actor_target, actor_m, actor_v, actor_lagged;
+  uint64_t critic_params, critic_target, critic_m, critic_v;
+  uint64_t env_state;       // (state_dim, num_envs) T
+  uint64_t episode_step;    // (num_envs) u32: steps taken in the episode
+  uint64_t episode_return;  // (num_envs) T
+  uint64_t ring;            // (ring_rows, num_envs, record_size) T
+  uint64_t ring_end;        // (ring_rows, ceil(num_envs / 32)) u32: 1 where an episode ended
+  uint64_t agent_bytes;
+
+  // Byte offsets inside one agent's work area.
+  uint64_t actor_grad, critic_grad;    // (partials, count) T: partial gradients
+  uint64_t actor_sumsq, critic_sumsq;  // (update_slots, chunks) T: squared gradient, per chunk
+  uint64_t losses;          // (update_slots, partials, 3) T: sums of critic loss, Q, actor loss
+  uint64_t rollout_sums;    // (env_tiles, 4) T: episodes, returns, lengths, values not finite
+  uint64_t work_bytes;      // of one agent
+  uint64_t work;            // of agent 0, from the arena's start
+  uint64_t control;         // Control
+  uint64_t arena_bytes;     // all of it
+};
+
+// Environment steps of one agent in one iteration.
+PENDULA_FN uint64_t steps_per_iteration(const Plan& p) {
+  return static_cast<uint64_t>(p.num_envs) * static_cast<uint64_t>(p.rollout_length);
+}
+
+// Updates that are due once `iterations` are completed.
+PENDULA_FN uint64_t updates_due(const Plan& p, double updates_per_step, uint64_t iterations) {
+  const uint64_t steps = iterations * steps_per_iteration(p);
+  if (steps <= p.warmup_steps) return 0;
+  return static_cast<uint64_t>(static_cast<double>(steps - p.warmup_steps) * updates_per_step);
+}
+
+// Chunks of kRows rows in an agent's batch, and how many partial sums they are split into.
+PENDULA_FN int batch_tiles(uint64_t batch_size) {
+  return static_cast<int>((batch_size + kRows - 1) / kRows);
+}
+PENDULA_FN int used_partials(const Plan& p, uint64_t batch_size) {
+  const int tiles = batch_tiles(batch_size);
+  return tiles < p.partials ? tiles : p.partials;
+}
+
+// One agent's tensors.
+template <class T>
+struct AgentView {
+  char* state;
+  char* work;
+  const Plan& plan;
+
+  PENDULA_FN AgentView(char* arena, const Plan& p, int agent)
+      : state(arena + static_cast<uint64_t>(agent) * p.agent_bytes),
+        work(arena + p.work + static_cast<uint64_t>(agent) * p.work_bytes),
+        plan(p) {}
+
+  PENDULA_FN AgentHyper& hyper() const { return *reinterpret_cast<AgentHyper*>(state + plan.hyper); }
+  PENDULA_FN AgentCounters& counters() const {
+    return *reinterpret_cast<AgentCounters*>(state + plan.counters);
+  }
+  PENDULA_FN ReportSums& report() const {
+    return *reinterpret_cast<ReportSums*>(state + plan.report);
+  }
+  PENDULA_FN T* at(uint64_t offset) const { return reinterpret_cast<T*>(state + offset); }
+  PENDULA_FN T* work_at(uint64_t offset) const { return reinterpret_cast<T*>(work + offset); }
+  PENDULA_FN uint32_t* episode_step() const {
+    return reinterpret_cast<uint32_t*>(state + plan.episode_step);
+  }
+  PENDULA_FN uint32_t* ring_end() const {
+    return reinterpret_cast<uint32_t*>(state + plan.ring_end);
+  }
+
+  // Whether update `number` is to be made in this iteration.
+  PENDULA_FN bool update_due(uint64_t number) const {
+    const AgentCounters& c = counters();
+    return c.fault == 0 &&
+           number < updates_due(plan, hyper().updates_per_step, c.iteration + 1);
+  }
+};
+
+// Where a launch stands: lies behind the agents' work areas. The host writes it before each launch.
+struct Control {
+  uint64_t until_iteration;
+  uint64_t iteration;     // completed by all agents
+  uint32_t slice;         // of the current iteration
+  uint32_t halted;        // 1 + HaltReason; 0: goes on
+  uint64_t rows_written;  // report rows, ever
+};
+
+// Memory that host and device share: the host watches it and asks for a stop, nothing else. The
+// report ring, report_slots rows of ReportRow per agent, follows it.
+struct HostPage {
+  uint64_t iteration;     // device to host: completed
+  uint64_t rows_written;  // device to host
+  uint64_t rows_taken;    // host to device
+  uint32_t stop;          // host to device: HaltReason + 1; the launch ends after this iteration
+};
+
+}  // namespace pendula
