@@ -10,11 +10,10 @@
 #include <string>
 #include <vector>
 
+#include "kernels/choices.h"
+
 namespace pendula {
 
-enum class Activation : int32_t { kRelu, kTanh, kSilu };  // "relu", "tanh", "silu"
-enum class Init : int32_t { kTorch, kPaper };             // "torch", "paper"
-enum class Loss : int32_t { kMse, kHuber };               // "mse", "huber" (delta = 1)
 enum class Precision : int32_t { kAuto, kFp32, kTf32 };   // "auto", "fp32", "tf32"
 enum class ReplaySaving : int32_t { kFull, kNone };       // "full", "none"
 
