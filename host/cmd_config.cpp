@@ -1,0 +1,74 @@
+#include "host/cmd_config.h"
+
+#include <sstream>
+
+#include "host/config_check.h"
+#include "host/config_io.h"
+#include "host/error.h"
+
+namespace pendula {
+namespace {
+
+using nlohmann::ordered_json;
+
+ordered_json lines_of(const std::string& text) {
+  ordered_json lines = ordered_json::array();
+  std::istringstream stream(text);
+  for (std::string line; std::getline(stream, line);) lines.push_back(line);
+  return lines;
+}
+
+}  // namespace
+
+int config_show(const std::string& file, const std::vector<std::string>& overrides, bool quiet,
+                std::ostream& out, std::ostream& err) {
+  const Config config = load_config(file, overrides);
+  out << to_json(config).dump(2) << '\n';
+  if (!quiet) {
+    for (const std::string& note : config_notes(config)) err << "note: " << note << '\n';
+  }
+  return static_cast<int>(ExitCode::kDone);
+}
+
+int config_check(const std::vector<std::string>& files, const std::vector<std::string>& overrides,
+                 bool json, bool quiet, std::ostream& out, std::ostream& err) {
+  ExitCode code = ExitCode::kDone;
+  ordered_json results = ordered_json::array();
+  for (const std::string& file : files) {
+    std::string problems;
+    std::vector<std::string> notes;
+    try {
+      notes = config_notes(load_config(file, overrides));
+      if (!json && !quiet) {
+        out << file << ": ok\n";
+        for (const std::string& note : notes) err << file << ": note: " << note << '\n';
+      }
+    } catch (const Error& error) {
+      problems = error.what();
+      if (code == ExitCode::kDone) code = error.code();
+      if (!json) err << problems << '\n';
+    }
+    results.push_back({{"file", file},
+                       {"ok", problems.empty()},
+                       {"problems", lines_of(problems)},
+                       {"notes", notes}});
+  }
+  if (json) out << ordered_json{{"files", results}}.dump(2) << '\n';
+  return static_cast<int>(code);
+}
+
+int config_diff(const std::string& file_a, const std::string& file_b, bool json,
+                std::ostream& out) {
+  const std::vector<ConfigDifference> differences =
+      config_differences(load_config(file_a), load_config(file_b));
+  if (!json) {
+    out << describe_diff(differences);
+    return static_cast<int>(ExitCode::kDone);
+  }
+  ordered_json object = ordered_json::object();
+  for (const ConfigDifference& d : differences) object[d.key] = {d.a, d.b};
+  out << object.dump(2) << '\n';
+  return static_cast<int>(ExitCode::kDone);
+}
+
+}  // namespace pendula

@@ -1,0 +1,90 @@
+#include "host/config_check.h"
+
+#include <fmt/format.h>
+
+namespace pendula {
+namespace {
+
+// While a rollout writes its rows, as many again must be there to sample from.
+int64_t needed_rows(const Config& config) { return 2 * config.rollout.length; }
+
+}  // namespace
+
+int64_t steps_per_iteration(const Config& config) {
+  return config.env.num_envs * config.rollout.length;
+}
+
+int64_t iterations_of(const Config& config, int64_t steps) {
+  const int64_t each = steps_per_iteration(config);
+  return (steps + each - 1) / each;
+}
+
+int64_t ring_rows(const Config& config) { return config.replay.capacity / config.env.num_envs; }
+
+std::vector<RelationProblem> broken_relations(const Config& config) {
+  std::vector<RelationProblem> broken;
+  const int64_t rows = ring_rows(config);
+  if (rows < needed_rows(config)) {
+    broken.push_back(
+        {{"/replay/capacity", "/rollout/length", "/env/num_envs"},
+         fmt::format("a capacity of {} holds {} rows of {} environments, a "
+                     "rollout.length of {} needs {}; use a replay.capacity of at "
+                     "least {}",
+                     config.replay.capacity, rows, config.env.num_envs, config.rollout.length,
+                     needed_rows(config), needed_rows(config) * config.env.num_envs)});
+  }
+  // The run ends with a whole iteration, so it may be longer than total_timesteps says.
+  const int64_t total = iterations_of(config, config.total_timesteps) * steps_per_iteration(config);
+  const double updates =
+      static_cast<double>(total - config.replay.warmup_steps) * config.ddpg.updates_per_step;
+  if (updates < 1) {
+    broken.push_back(
+        {{"/replay/warmup_steps", "/total_timesteps", "/ddpg/updates_per_step", "/rollout/length",
+          "/env/num_envs"},
+         fmt::format("no update would ever run: {} steps in all, {} of them warm-up, "
+                     "{} updates per step; lower replay.warmup_steps or raise "
+                     "total_timesteps",
+                     total, config.replay.warmup_steps, config.ddpg.updates_per_step)});
+  }
+  if (config.noise.decay_steps == 0 && config.noise.sigma_final != config.noise.sigma) {
+    broken.push_back({{"/noise/sigma_final", "/noise/sigma", "/noise/decay_steps"},
+                      fmt::format("a sigma_final of {} is never reached from a sigma of {} as "
+                                  "noise.decay_steps is 0; set decay_steps, or make the two equal",
+                                  config.noise.sigma_final, config.noise.sigma)});
+  }
+  return broken;
+}
+
+std::vector<std::string> config_notes(const Config& config) {
+  std::vector<std::string> notes;
+  const int64_t capacity = ring_rows(config) * config.env.num_envs;
+  if (capacity != config.replay.capacity) {
+    notes.push_back(
+        fmt::format("replay.capacity: {} is rounded down to {}, whole rows of {} "
+                    "environments",
+                    config.replay.capacity, capacity, config.env.num_envs));
+  }
+  struct Count {
+    const char* name;
+    int64_t steps;
+  };
+  const Count counts[] = {
+      {"total_timesteps", config.total_timesteps},
+      {"replay.warmup_steps", config.replay.warmup_steps},
+      {"report.interval", config.report.interval},
+      {"eval.interval", config.eval.interval},
+      {"checkpoint.interval", config.checkpoint.interval},
+  };
+  const int64_t each = steps_per_iteration(config);
+  for (const Count& count : counts) {
+    const int64_t rounded = iterations_of(config, count.steps) * each;
+    if (rounded == count.steps) continue;
+    notes.push_back(
+        fmt::format("{}: {} is rounded up to {}, whole iterations of {} steps "
+                    "(env.num_envs x rollout.length)",
+                    count.name, count.steps, rounded, each));
+  }
+  return notes;
+}
+
+}  // namespace pendula

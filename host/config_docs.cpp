@@ -1,0 +1,91 @@
+#include "host/config_docs.h"
+
+#include <sstream>
+
+#include "host/config_table.h"
+#include "host/environments.h"
+
+namespace pendula {
+namespace {
+
+// A bar would end the cell of a table.
+std::string cell(const std::string& text) {
+  std::string out;
+  for (const char c : text) {
+    if (c == '|') out += '\\';
+    out += c;
+  }
+  return out;
+}
+
+void write_row(std::ostringstream& page, const KeySpec& key, const std::string& by_default) {
+  std::string meaning = key.help;
+  if (!key.unit.empty()) meaning += " (" + key.unit + ")";
+  if (!key.later_words.empty()) {
+    meaning += "; not in this version:";
+    for (size_t i = 0; i < key.later_words.size(); ++i) {
+      meaning += (i > 0 ? ", \"" : " \"") + key.later_words[i] + '"';
+    }
+  }
+  page << "| `" << dotted(key.path) << "` | " << cell(allowed_text(key)) << " | "
+       << cell(by_default) << " | " << cell(meaning) << " |\n";
+}
+
+constexpr const char* kTableHead = "\n| key | allowed | default | meaning |\n|---|---|---|---|\n";
+
+// "ddpg" of "/ddpg/gamma", "" of "/seed".
+std::string section_of(const KeySpec& key) {
+  const size_t slash = key.path.rfind('/');
+  return slash == 0 ? "" : key.path.substr(1, slash - 1);
+}
+
+std::string default_of(const KeySpec& key) {
+  return key.default_text.empty() ? '`' + key.get(Config{}).dump() + '`' : key.default_text;
+}
+
+// Top-level keys stand together at the start; "result" follows all sections.
+std::string heading(const std::string& section, const KeySpec& key) {
+  if (!section.empty()) return '`' + section + '`';
+  return key.type == KeyType::kObject ? '`' + dotted(key.path) + '`' : "The run";
+}
+
+void write_sections(std::ostringstream& page) {
+  std::string section = "none yet";
+  for (const KeySpec& key : config_keys(nullptr)) {
+    if (section_of(key) != section) {
+      section = section_of(key);
+      page << "\n## " << heading(section, key) << '\n' << kTableHead;
+    }
+    write_row(page, key, default_of(key));
+  }
+}
+
+void write_environments(std::ostringstream& page) {
+  for (const EnvironmentInfo& env : environments()) {
+    page << "\n## `env` with `\"id\": \"" << env.id << "\"`\n\n"
+         << env.help << ". An episode is truncated after " << env.max_episode_steps << " steps.\n"
+         << kTableHead;
+    for (const KeySpec& key : config_keys(&env)) {
+      if (find_key(config_keys(nullptr), key.path) == nullptr)
+        write_row(page, key, default_of(key));
+    }
+  }
+}
+
+}  // namespace
+
+std::string config_markdown() {
+  std::ostringstream page;
+  page << "# Every key of a config\n\n"
+          "This page is made from the table in `host/config_table.cpp`; change it there.\n\n"
+          "All keys may be left out. The defaults come first, then the file, then `path=value`\n"
+          "overrides on the command line, as `ddpg.gamma=0.98` or `actor.hidden=[400,300]`.\n"
+          "Unknown and duplicate keys are errors. Steps are environment steps summed over the\n"
+          "environments of one agent; an iteration is `env.num_envs` x `rollout.length` of them.\n"
+          "`[` and `]` include the end of a range, `(` and `)` do not.\n";
+  write_sections(page);
+  write_environments(page);
+  return page.str();
+}
+
+}  // namespace pendula

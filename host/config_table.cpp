@@ -1,0 +1,309 @@
+#include "host/config_table.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+namespace pendula {
+namespace {
+
+using nlohmann::json;
+
+// Gives a member of a Config, const or not. Used as FIELD(ddpg.gamma).
+#define FIELD(member) \
+  [](auto& config) -> auto& { return config.member; }
+
+constexpr double kMaxSteps = 1e15;  // below 2^53: exact as a double too
+
+Range closed(double min, double max) { return {min, max, false, false}; }
+Range above(double min, double max) { return {min, max, true, false}; }  // (min, max]
+Range below(double min, double max) { return {min, max, false, true}; }  // [min, max)
+
+template <class Field>
+KeySpec key_of(const char* path, KeyType type, Field field, const char* unit, const char* help) {
+  KeySpec key;
+  key.path = path;
+  key.type = type;
+  key.unit = unit;
+  key.help = help;
+  key.get = [field](const Config& config) { return json(field(config)); };
+  key.set = [field](Config& config, const json& value) { value.get_to(field(config)); };
+  return key;
+}
+
+template <class Field>
+KeySpec integer(const char* path, Field field, Range range, const char* unit, const char* help) {
+  KeySpec key = key_of(path, KeyType::kInteger, field, unit, help);
+  key.range = range;
+  return key;
+}
+
+template <class Field>
+KeySpec number(const char* path, Field field, Range range, const char* unit, const char* help) {
+  KeySpec key = key_of(path, KeyType::kNumber, field, unit, help);
+  key.range = range;
+  return key;
+}
+
+// A number or null; the field is a std::optional<double>.
+template <class Field>
+KeySpec maybe_number(const char* path, Field field, Range range, const char* unit,
+                     const char* help) {
+  KeySpec key;
+  key.path = path;
+  key.type = KeyType::kNumber;
+  key.range = range;
+  key.nullable = true;
+  key.unit = unit;
+  key.help = help;
+  key.get = [field](const Config& config) {
+    const std::optional<double>& value = field(config);
+    return value ? json(*value) : json(nullptr);
+  };
+  key.set = [field](Config& config, const json& value) {
+    field(config) = value.is_null() ? std::nullopt : std::optional<double>(value.get<double>());
+  };
+  return key;
+}
+
+// A word kept as a string.
+template <class Field>
+KeySpec word(const char* path, Field field, std::vector<std::string> words, const char* help) {
+  KeySpec key = key_of(path, KeyType::kWord, field, "", help);
+  key.words = std::move(words);
+  return key;
+}
+
+// A word kept as an enum whose values are 0, 1, ... in the order of `words`.
+template <class Enum, class Field>
+KeySpec enum_word(const char* path, Field field, std::vector<std::string> words, const char* help) {
+  KeySpec key;
+  key.path = path;
+  key.type = KeyType::kWord;
+  key.help = help;
+  key.get = [field, words](const Config& config) {
+    return json(words.at(static_cast<size_t>(field(config))));
+  };
+  key.set = [field, words](Config& config, const json& value) {
+    const auto at = std::find(words.begin(), words.end(), value.get<std::string>());
+    field(config) = static_cast<Enum>(at - words.begin());
+  };
+  key.words = std::move(words);
+  return key;
+}
+
+KeySpec later(KeySpec key, std::vector<std::string> words) {
+  key.later_words = std::move(words);
+  return key;
+}
+
+template <class Field>
+KeySpec hidden_layers(const char* path, Field field) {
+  KeySpec key = key_of(path, KeyType::kIntegerList, field, "units",
+                       "widths of the hidden layers, first to last");
+  key.range = closed(1, 8192);
+  key.max_items = 16;
+  return key;
+}
+
+bool names_a_folder(const std::string& name) {
+  constexpr size_t kMaxLength = 100;
+  const std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
+  return !name.empty() && name.size() <= kMaxLength && name[0] != '.' &&
+         name.find_first_not_of(letters) == std::string::npos;
+}
+
+bool names_a_device(const std::string& device) {
+  constexpr size_t kMaxDigits = 3;
+  if (device == "auto" || device == "cpu" || device == "cuda") return true;
+  const std::string prefix = "cuda:";
+  if (device.rfind(prefix, 0) != 0) return false;
+  const std::string index = device.substr(prefix.size());
+  return !index.empty() && index.size() <= kMaxDigits &&
+         index.find_first_not_of("0123456789") == std::string::npos;
+}
+
+template <class Field>
+KeySpec text(const char* path, Field field, bool (*accepts)(const std::string&),
+             const char* accepted_text, const char* help) {
+  KeySpec key = key_of(path, KeyType::kText, field, "", help);
+  key.accepts = accepts;
+  key.accepted_text = accepted_text;
+  return key;
+}
+
+std::vector<std::string> environment_ids() {
+  std::vector<std::string> ids;
+  for (const EnvironmentInfo& env : environments()) ids.push_back(env.id);
+  return ids;
+}
+
+KeySpec environment_parameter(const EnvironmentInfo& env, size_t index) {
+  const EnvParam& param = env.params[index];
+  const std::string name = param.name;
+  const double by_default = env.defaults[index];
+  KeySpec key;
+  key.path = "/env/" + name;
+  key.type = KeyType::kNumber;
+  key.range = closed(param.min, param.max);
+  key.unit = param.unit;
+  key.help = param.help;
+  key.get = [name, by_default](const Config& config) {
+    const auto found = config.env.params.find(name);
+    return json(found == config.env.params.end() ? by_default : found->second);
+  };
+  key.set = [name](Config& config, const json& value) {
+    config.env.params[name] = value.get<double>();
+  };
+  return key;
+}
+
+void append(std::vector<KeySpec>& keys, std::vector<KeySpec> more) {
+  for (KeySpec& key : more) keys.push_back(std::move(key));
+}
+
+std::vector<KeySpec> run_keys() {
+  KeySpec seed = key_of("/seed", KeyType::kSeed, FIELD(seed), "",
+                        "seed of all random numbers; agent k uses seed + k");
+  return {
+      text("/name", FIELD(name), names_a_folder,
+           "1 to 100 letters, digits, '.', '_' and '-', not '.' first", "name of the run's folder"),
+      seed,
+      integer("/agents", FIELD(agents), closed(1, 65536), "",
+              "agents trained side by side, each with networks and replay of its own"),
+      text("/device", FIELD(device), names_a_device,
+           "one of \"auto\", \"cpu\", \"cuda\", \"cuda:N\" with N from 0 to 999",
+           "where to train; auto: the first GPU if there is one, else the CPU"),
+      later(enum_word<Precision>("/precision", FIELD(precision), {"auto", "fp32", "tf32"},
+                                 "operands of matrix products; auto: fp32 on the CPU, tf32 on "
+                                 "the GPU"),
+            {"bf16"}),
+      later(word("/plan", FIELD(plan), {"auto", "grid"}, "how the work is laid out on the device"),
+            {"block", "cluster"}),
+      integer("/total_timesteps", FIELD(total_timesteps), closed(1, kMaxSteps), "steps",
+              "length of the run; rounded up to whole iterations"),
+  };
+}
+
+std::vector<KeySpec> env_keys(const EnvironmentInfo* env) {
+  KeySpec limit = integer("/env/max_episode_steps", FIELD(env.max_episode_steps), closed(1, 1e9),
+                          "steps", "steps until an episode is truncated");
+  limit.default_text = "the environment's own";
+  if (env != nullptr) limit.default_text += fmt::format(" ({})", env->max_episode_steps);
+  std::vector<KeySpec> keys = {
+      word("/env/id", FIELD(env.id), environment_ids(), "the environment"),
+      integer("/env/num_envs", FIELD(env.num_envs), closed(1, 16777216), "",
+              "environments of each agent, stepped together"),
+      limit,
+  };
+  if (env != nullptr) {
+    for (size_t i = 0; i < env->params.size(); ++i) {
+      keys.push_back(environment_parameter(*env, i));
+    }
+  }
+  return keys;
+}
+
+std::vector<KeySpec> learning_keys() {
+  const std::vector<std::string> activations = {"relu", "tanh", "silu"};
+  const std::vector<std::string> inits = {"torch", "paper"};
+  const char* activation = "activation of the hidden layers";
+  const char* init = "first weights: torch's default for Linear, or Lillicrap et al. (2015)";
+  return {
+      integer("/rollout/length", FIELD(rollout.length), closed(1, 65536), "steps",
+              "steps of each environment in one iteration"),
+      integer("/rollout/policy_lag", FIELD(rollout.policy_lag), closed(0, 1), "iterations",
+              "0: act with this iteration's parameters; 1: with the previous one's"),
+      hidden_layers("/actor/hidden", FIELD(actor.hidden)),
+      enum_word<Activation>("/actor/activation", FIELD(actor.activation), activations, activation),
+      enum_word<Init>("/actor/init", FIELD(actor.init), inits, init),
+      hidden_layers("/critic/hidden", FIELD(critic.hidden)),
+      enum_word<Activation>("/critic/activation", FIELD(critic.activation), activations,
+                            activation),
+      enum_word<Init>("/critic/init", FIELD(critic.init), inits, init),
+      number("/ddpg/gamma", FIELD(ddpg.gamma), closed(0, 1), "", "discount per step"),
+      number("/ddpg/tau", FIELD(ddpg.tau), above(0, 1), "",
+             "share of the new parameters in a soft update of the targets"),
+      integer("/ddpg/target_update_interval", FIELD(ddpg.target_update_interval), closed(1, 1e9),
+              "updates", "updates from one soft update of the targets to the next"),
+      integer("/ddpg/batch_size", FIELD(ddpg.batch_size), closed(1, 1048576), "transitions",
+              "transitions of one update, drawn with replacement"),
+      number("/ddpg/updates_per_step", FIELD(ddpg.updates_per_step), above(0, 1024), "updates",
+             "updates per environment step; 0.25 is one update every four steps"),
+      enum_word<Loss>("/ddpg/loss", FIELD(ddpg.loss), {"mse", "huber"},
+                      "loss of the critic; huber has delta 1"),
+      number("/ddpg/reward_scale", FIELD(ddpg.reward_scale), above(0, 1e6), "",
+             "factor on the reward in updates, not in reports"),
+      number("/optimizer/actor_lr", FIELD(optimizer.actor_lr), above(0, 10), "",
+             "Adam's step size for the actor"),
+      number("/optimizer/critic_lr", FIELD(optimizer.critic_lr), above(0, 10), "",
+             "Adam's step size for the critic"),
+      number("/optimizer/beta1", FIELD(optimizer.beta1), below(0, 1), "",
+             "decay of Adam's mean of the gradient"),
+      number("/optimizer/beta2", FIELD(optimizer.beta2), below(0, 1), "",
+             "decay of Adam's mean of the squared gradient"),
+      number("/optimizer/eps", FIELD(optimizer.eps), above(0, 1), "",
+             "added to Adam's denominator"),
+      number("/optimizer/weight_decay", FIELD(optimizer.weight_decay), closed(0, 1000), "",
+             "L2: added to the gradient as torch.optim.Adam does"),
+      maybe_number("/optimizer/max_grad_norm", FIELD(optimizer.max_grad_norm), above(0, 1e9), "",
+                   "each network's gradient is scaled down to this norm; null: never"),
+  };
+}
+
+std::vector<KeySpec> data_keys() {
+  KeySpec sigma_final =
+      number("/noise/sigma_final", FIELD(noise.sigma_final), closed(0, 10), "action bound",
+             "standard deviation after decay_steps, reached linearly");
+  sigma_final.default_text = "the value of sigma";
+  return {
+      later(word("/noise/type", FIELD(noise.type), {"gaussian"}, "noise on the actions"), {"ou"}),
+      number("/noise/sigma", FIELD(noise.sigma), closed(0, 10), "action bound",
+             "standard deviation at the start"),
+      sigma_final,
+      integer("/noise/decay_steps", FIELD(noise.decay_steps), closed(0, kMaxSteps), "steps",
+              "steps from sigma to sigma_final; 0: sigma all the time"),
+      number("/noise/epsilon", FIELD(noise.epsilon), closed(0, 1), "",
+             "probability of a uniformly random action"),
+      integer("/replay/capacity", FIELD(replay.capacity), closed(1, 1e12), "transitions",
+              "size of each agent's ring; rounded down to whole rows of num_envs"),
+      integer("/replay/warmup_steps", FIELD(replay.warmup_steps), closed(1, kMaxSteps), "steps",
+              "uniformly random actions and no updates until then"),
+      integer("/report/interval", FIELD(report.interval), closed(1, kMaxSteps), "steps",
+              "steps from one row of metrics.jsonl to the next"),
+      integer("/eval/interval", FIELD(eval.interval), closed(0, kMaxSteps), "steps",
+              "steps from one evaluation to the next; 0: only at the end"),
+      integer("/eval/episodes", FIELD(eval.episodes), closed(1, 16777216), "episodes",
+              "episodes of an evaluation, without noise"),
+      integer("/eval/final_episodes", FIELD(eval.final_episodes), closed(1, 16777216), "episodes",
+              "episodes of the last evaluation"),
+      integer(
+          "/checkpoint/interval", FIELD(checkpoint.interval), closed(0, kMaxSteps), "steps",
+          "steps from one checkpoint to the next; 0: only at the end and on the best evaluation"),
+      integer("/checkpoint/keep_last", FIELD(checkpoint.keep_last), closed(1, 1000000), "",
+              "older checkpoints are removed"),
+      enum_word<ReplaySaving>("/checkpoint/replay", FIELD(checkpoint.replay), {"full", "none"},
+                              "whether a checkpoint holds the replay ring; without it a resumed "
+                              "run fills the ring anew"),
+      maybe_number("/stop/eval_return", FIELD(stop.eval_return), Range{}, "",
+                   "stop when the mean return of an evaluation reaches this; null: never"),
+      maybe_number("/stop/seconds", FIELD(stop.seconds), above(0, 1e9), "s",
+                   "stop after this much wall time; null: never"),
+      key_of("/result", KeyType::kObject, FIELD(result), "",
+             "what a run of this config reached; for readers, the program never looks into it"),
+  };
+}
+
+#undef FIELD
+
+}  // namespace
+
+std::vector<KeySpec> config_keys(const EnvironmentInfo* env) {
+  std::vector<KeySpec> keys = run_keys();
+  append(keys, env_keys(env));
+  append(keys, learning_keys());
+  append(keys, data_keys());
+  return keys;
+}
+
+}  // namespace pendula

@@ -1,0 +1,159 @@
+#include "host/config_value.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "host/suggest.h"
+
+namespace pendula {
+namespace {
+
+using nlohmann::json;
+
+// A value under check: where it stands, how its key is called, and the list of what is wrong.
+struct Check {
+  const KeySpec& key;
+  const JsonValue& value;
+  std::string pointer;  // of the value: the key's, or an item's "/actor/hidden/0"
+  std::vector<ConfigProblem>& problems;
+
+  std::nullopt_t fail(const std::string& text) const {
+    problems.push_back({value.place, pointer, text});
+    return std::nullopt;
+  }
+  std::nullopt_t wrong_type() const {
+    return fail(shown(value) + " is the wrong type; allowed: " + allowed_text(key));
+  }
+};
+
+// Integers keep their 64 bits. 20000.0 and 2e4 are integers too, up to 2^53, where a double still
+// tells neighbours apart.
+std::optional<json> as_integer(const Check& check) {
+  constexpr double kExact = 9007199254740992.0;  // 2^53
+  const json& number = check.value.scalar;
+  if (number.is_number_integer()) return number;
+  const double value = number.get<double>();
+  if (value != std::trunc(value)) {
+    return check.fail(shown(check.value) +
+                      " is not an integer; allowed: " + allowed_text(check.key));
+  }
+  if (std::abs(value) > kExact) {
+    return check.fail(shown(check.value) +
+                      " is too large for this form; write the integer with all its digits");
+  }
+  return json(static_cast<int64_t>(value));
+}
+
+std::optional<json> checked_integer(const Check& check) {
+  if (!check.value.scalar.is_number()) return check.wrong_type();
+  const std::optional<json> integer = as_integer(check);
+  if (!integer) return std::nullopt;
+  if (!check.key.range.contains(integer->get<double>())) {
+    return check.fail(shown(check.value) + " is not in " + range_text(check.key.range));
+  }
+  return json(integer->get<int64_t>());  // every range of integers lies within int64_t
+}
+
+std::optional<json> checked_seed(const Check& check) {
+  if (!check.value.scalar.is_number()) return check.wrong_type();
+  const std::optional<json> integer = as_integer(check);
+  if (!integer) return std::nullopt;
+  if (!integer->is_number_unsigned() && integer->get<int64_t>() < 0) {
+    return check.fail(shown(check.value) + " is not in [0, 18446744073709551615]");
+  }
+  return json(integer->get<uint64_t>());
+}
+
+std::optional<json> checked_number(const Check& check) {
+  if (!check.value.scalar.is_number()) return check.wrong_type();
+  const Range& range = check.key.range;
+  const double value = check.value.scalar.get<double>();
+  if (!range.contains(value)) {
+    return check.fail(shown(check.value) + " is not in " + range_text(range));
+  }
+  // Training computes in single precision: 1e-50 would become the 0 that the range shuts out.
+  const double rounded = static_cast<float>(value);
+  if ((range.open_min && rounded == range.min) || (range.open_max && rounded == range.max)) {
+    return check.fail(shown(check.value) + " becomes " + fmt::format("{}", rounded) +
+                      " in single precision, which is not in " + range_text(range));
+  }
+  return json(value);
+}
+
+std::optional<json> checked_word(const Check& check) {
+  if (!check.value.scalar.is_string()) return check.wrong_type();
+  const std::string word = check.value.scalar.get<std::string>();
+  const KeySpec& key = check.key;
+  if (std::find(key.words.begin(), key.words.end(), word) != key.words.end()) return json(word);
+  const std::string allowed = "; allowed: " + allowed_text(key);
+  if (std::find(key.later_words.begin(), key.later_words.end(), word) != key.later_words.end()) {
+    return check.fail(shown(check.value) + " is not in this version" + allowed);
+  }
+  const auto near_words = nearest(word, key.words, plausible_edits(word));
+  return check.fail(shown(check.value) + " is not known" + allowed + did_you_mean(near_words));
+}
+
+std::optional<json> checked_text(const Check& check) {
+  if (!check.value.scalar.is_string()) return check.wrong_type();
+  if (check.key.accepts(check.value.scalar.get<std::string>())) return check.value.scalar;
+  return check.fail(shown(check.value) + " is not allowed; allowed: " + allowed_text(check.key));
+}
+
+std::optional<json> checked_list(const Check& check) {
+  if (check.value.kind != JsonValue::Kind::kList) return check.wrong_type();
+  const size_t count = check.value.items.size();
+  if (count > static_cast<size_t>(check.key.max_items)) {
+    return check.fail("a list of " + std::to_string(count) +
+                      "; allowed: " + allowed_text(check.key));
+  }
+  KeySpec item_key = check.key;  // the items' messages tell what one item may be
+  item_key.type = KeyType::kInteger;
+  json list = json::array();
+  for (size_t i = 0; i < count; ++i) {
+    const std::string pointer = json_pointer(check.pointer, std::to_string(i));
+    if (check.value.items[i].faulty) continue;
+    const auto item = checked_integer({item_key, check.value.items[i], pointer, check.problems});
+    if (item) list.push_back(*item);
+  }
+  if (list.size() < count) return std::nullopt;
+  return list;
+}
+
+}  // namespace
+
+std::string ConfigProblem::line() const {
+  return place + ": " + (pointer.empty() ? "" : pointer + ": ") + text;
+}
+
+std::optional<json> checked_value(const KeySpec& key, const JsonValue& value,
+                                  std::vector<ConfigProblem>& problems) {
+  if (value.faulty) return std::nullopt;
+  const Check check{key, value, key.path, problems};
+  if (value.is_null()) {
+    if (key.nullable) return json(nullptr);
+    return check.fail("null is not allowed; allowed: " + allowed_text(key) +
+                      "; or leave the key out for its default");
+  }
+  switch (key.type) {
+    case KeyType::kInteger:
+      return checked_integer(check);
+    case KeyType::kSeed:
+      return checked_seed(check);
+    case KeyType::kNumber:
+      return checked_number(check);
+    case KeyType::kWord:
+      return checked_word(check);
+    case KeyType::kText:
+      return checked_text(check);
+    case KeyType::kIntegerList:
+      return checked_list(check);
+    case KeyType::kObject:
+      if (value.kind != JsonValue::Kind::kObject) return check.wrong_type();
+      return plain_json(value);
+  }
+  return std::nullopt;
+}
+
+}  // namespace pendula

@@ -1,0 +1,28 @@
+// Checks one value of a config against its row of the table.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "host/config_table.h"
+#include "host/json_reader.h"
+
+namespace pendula {
+
+// One line of a config's error: "configs/x.json:8:20: /ddpg/gamma: 1.5 is not in [0, 1]".
+struct ConfigProblem {
+  std::string place;    // "configs/x.json:8:20", "override ddpg.gamma=1.5"
+  std::string pointer;  // "/ddpg/gamma"; may be empty
+  std::string text;
+
+  std::string line() const;
+};
+
+// The value in the form that KeySpec::set takes. What is wrong is added to `problems`; then the
+// result is empty. Throws nothing.
+std::optional<nlohmann::json> checked_value(const KeySpec& key, const JsonValue& value,
+                                            std::vector<ConfigProblem>& problems);
+
+}  // namespace pendula
