@@ -39,7 +39,7 @@ const char* advice(int error_number) {
     case ENOENT:
       return "check the path";
     case ENOTDIR:
-      return "a part of the path is a file; name another directory";
+      return "a part of the path is a file; name another directory (--run-dir)";
     case EISDIR:
       return "it is a directory where a file is expected";
     case EEXIST:
