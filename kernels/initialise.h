@@ -24,6 +24,7 @@ struct Initialise {
             p.policy_lag != 0 ? a.at(p.actor_lagged) : nullptr);
     network(b, a, p.critic, p.critic_init, 64, a.at(p.critic_params), a.at(p.critic_target),
             static_cast<T*>(nullptr));
+    b.for_each(1, [&](int) { a.counters().update_start = p.warmup_steps; });
     T* env_state = a.at(p.env_state);
     const auto& env = context.env;
     b.for_each(p.num_envs, [&](int n) {

@@ -50,6 +50,9 @@ struct AgentCounters {
   uint64_t fault;      // Fault; not 0: the agent is frozen
   uint64_t fault_iteration;
   uint64_t fault_update;
+  uint64_t ring_first;    // first row that the replay ring holds: 0, or where it was begun anew
+  uint64_t update_start;  // environment steps from which updates are counted: the warm-up's end
+  uint64_t update_base;   // updates made by then
 };
 
 // Sums since the last report row (see ReportRow in host/backend.h).
@@ -112,10 +115,12 @@ PENDULA_FN uint64_t steps_per_iteration(const Plan& p) {
 }
 
 // Updates that are due once `iterations` are completed.
-PENDULA_FN uint64_t updates_due(const Plan& p, double updates_per_step, uint64_t iterations) {
+PENDULA_FN uint64_t updates_due(const Plan& p, const AgentCounters& c, double updates_per_step,
+                                uint64_t iterations) {
   const uint64_t steps = iterations * steps_per_iteration(p);
-  if (steps <= p.warmup_steps) return 0;
-  return static_cast<uint64_t>(static_cast<double>(steps - p.warmup_steps) * updates_per_step);
+  if (steps <= c.update_start) return 0;
+  return c.update_base + static_cast<uint64_t>(static_cast<double>(steps - c.update_start) *
+                                               updates_per_step);
 }
 
 // Chunks of kRows rows in an agent's batch, and how many partial sums they are split into.
@@ -159,7 +164,7 @@ struct AgentView {
   PENDULA_FN bool update_due(uint64_t number) const {
     const AgentCounters& c = counters();
     return c.fault == 0 &&
-           number < updates_due(plan, hyper().updates_per_step, c.iteration + 1);
+           number < updates_due(plan, c, hyper().updates_per_step, c.iteration + 1);
   }
 };
 

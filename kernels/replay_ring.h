@@ -18,15 +18,15 @@ PENDULA_FN uint64_t sampled_rows(const Plan& p, uint64_t rows) {
   return rows < room ? rows : room;
 }
 
-// Index of the record that sample i of update `update` draws, `rows` rows having been written:
-// uniform over the sampled rows and all environments.
+// Index of the record that sample i of update `update` draws, rows first .. last - 1 having been
+// written: uniform over the sampled rows and all environments.
 PENDULA_FN uint64_t sample_index(const Plan& p, uint64_t seed, uint64_t update, uint64_t i,
-                                 uint64_t rows) {
+                                 uint64_t first, uint64_t last) {
   const Uint4 r = random(seed, Purpose::kSample, 0, i / 2, update);
-  const uint64_t n = sampled_rows(p, rows);
+  const uint64_t n = sampled_rows(p, last - first);
   const uint32_t row = below((i & 1) ? r.z : r.x, static_cast<uint32_t>(n));
   const uint32_t env = below((i & 1) ? r.w : r.y, static_cast<uint32_t>(p.num_envs));
-  const uint64_t oldest = rows - n;
+  const uint64_t oldest = last - n;
   return (oldest + row) % p.ring_rows * static_cast<uint64_t>(p.num_envs) + env;
 }
 
@@ -62,12 +62,13 @@ PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
   const T* ring = agent.at(p.ring);
   const uint64_t seed = agent.hyper().seed;
   const int last = static_cast<int>(agent.hyper().batch_size) - 1;
-  const uint64_t rows =
+  const uint64_t ring_first = agent.counters().ring_first;
+  const uint64_t ring_last =
       (agent.counters().iteration + 1) * static_cast<uint64_t>(p.rollout_length);
   b.for_each(kRows, [&](int n) {
     const int i = first + n < last ? first + n : last;
     const T* record =
-        ring + sample_index(p, seed, update, static_cast<uint64_t>(i), rows) *
+        ring + sample_index(p, seed, update, static_cast<uint64_t>(i), ring_first, ring_last) *
                    static_cast<uint64_t>(p.record_size);
     for (int d = 0; d < S; ++d) s.state[d * B::kLd + n] = record[d];
     for (int d = 0; d < A; ++d) s.x[(O + d) * B::kLd + n] = record[S + d];
