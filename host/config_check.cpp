@@ -33,18 +33,18 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                      config.replay.capacity, rows, config.env.num_envs, config.rollout.length,
                      needed_rows(config), needed_rows(config) * config.env.num_envs)});
   }
-  // The run ends with a whole iteration, so it may be longer than total_timesteps says.
-  const int64_t total = iterations_of(config, config.total_timesteps) * steps_per_iteration(config);
-  const double updates =
-      static_cast<double>(total - config.replay.warmup_steps) * config.ddpg.updates_per_step;
+  // The run and the warm-up both end with a whole iteration.
+  const int64_t each = steps_per_iteration(config);
+  const int64_t total = iterations_of(config, config.total_timesteps) * each;
+  const int64_t warmup = iterations_of(config, config.replay.warmup_steps) * each;
+  const double updates = static_cast<double>(total - warmup) * config.ddpg.updates_per_step;
   if (updates < 1) {
-    broken.push_back(
-        {{"/replay/warmup_steps", "/total_timesteps", "/ddpg/updates_per_step", "/rollout/length",
-          "/env/num_envs"},
-         fmt::format("no update would ever run: {} steps in all, {} of them warm-up, "
-                     "{} updates per step; lower replay.warmup_steps or raise "
-                     "total_timesteps",
-                     total, config.replay.warmup_steps, config.ddpg.updates_per_step)});
+    broken.push_back({{"/replay/warmup_steps", "/total_timesteps", "/ddpg/updates_per_step",
+                       "/rollout/length", "/env/num_envs"},
+                      fmt::format("no update would ever run: {} steps in all, {} of them warm-up, "
+                                  "{} updates per step; lower replay.warmup_steps or raise "
+                                  "total_timesteps",
+                                  total, warmup, config.ddpg.updates_per_step)});
   }
   if (config.noise.decay_steps == 0 && config.noise.sigma_final != config.noise.sigma) {
     broken.push_back({{"/noise/sigma_final", "/noise/sigma", "/noise/decay_steps"},
