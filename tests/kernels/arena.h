@@ -1,0 +1,186 @@
+// What the typed tests share: an arena that a runner's programs work on, and comparisons in which a
+// NaN fails.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <random>
+#include <string>
+#include <type_traits>
+#include <vector>
+
+#include "envs/pendulum.h"
+#include "host/planning.h"
+#include "kernels/program.h"
+#include "tests/reference.h"
+
+namespace pendula {
+
+// The error of a product of matrices in T on a runner, relative to the sum of |a b|. In double it
+// is the float's times the ratio of the roundings, 2^-29, and no runner computes double in less.
+template <class Runner, class T>
+constexpr double gemm_tolerance() {
+  return sizeof(T) == 8 ? 1e-6 / (1 << 29) : Runner::kGemmTolerance;
+}
+
+// A config whose sizes are awkward and small; tests change what they are about.
+inline Config test_config() {
+  Config c;
+  c.seed = 0x123456789abcdefull;
+  c.env.num_envs = 33;
+  c.env.max_episode_steps = 200;
+  c.actor.hidden = {9, 5};
+  c.critic.hidden = {7, 11};
+  c.ddpg.batch_size = 31;
+  c.replay.capacity = 33 * 40;
+  c.replay.warmup_steps = 33;
+  return c;
+}
+
+// The arena of a config where a runner's programs work on it, and a copy of it here.
+template <class Runner, class T>
+class TestArena {
+ public:
+  Plan plan;
+  Context<Pendulum, T> context;
+
+  explicit TestArena(const Config& config)
+      : plan(make_plan(config, *find_environment("pendulum"), sizeof(T)).plan),
+        host_(plan.arena_bytes, 0),
+        arena_(plan.arena_bytes),
+        page_(sizeof(HostPage) +
+              sizeof(ReportRow) * plan.report_slots * static_cast<uint64_t>(plan.agents)) {
+    page_.upload(std::vector<char>(page_.size(), 0));
+    context.plan = plan;
+    context.env = {};
+    context.arena = arena_.data();
+    context.page = reinterpret_cast<HostPage*>(page_.data());
+    for (int k = 0; k < plan.agents; ++k) agent(k).hyper() = agent_hyper(config, k);
+    push();
+  }
+
+  // Agent k in the copy here.
+  AgentView<T> agent(int k = 0) { return AgentView<T>(host_.data(), plan, k); }
+  Control& control() { return *reinterpret_cast<Control*>(host_.data() + plan.control); }
+  std::vector<char>& bytes() { return host_; }
+  void push() { arena_.upload(host_); }
+  void pull() { host_ = arena_.download(); }
+
+  // Runs a program on the arena as it is there.
+  template <class P>
+  void run(const P& program) {
+    Runner::run(program);
+  }
+  // The same with a change that is made here first, and the result brought back.
+  template <class P>
+  void run_here(const P& program) {
+    context.plan = plan;
+    P with = program;
+    with.context = context;
+    push();
+    Runner::run(with);
+    pull();
+  }
+
+ private:
+  std::vector<char> host_;
+  typename Runner::template Buffer<char> arena_;
+  typename Runner::template Buffer<char> page_;
+};
+
+// U(-bound, bound) of torch.nn.Linear in each tensor, from a generator of our own; gaps stay 0.
+template <class T>
+void fill_network(const NetworkLayout& net, std::mt19937& random, T* block) {
+  for (int l = 0; l < net.layers; ++l) {
+    const double bound = 1.0 / std::sqrt(net.size[l]);
+    std::uniform_real_distribution<double> u(-bound, bound);
+    for (int i = 0; i < net.size[l] * net.size[l + 1]; ++i) {
+      block[net.weight[l] + static_cast<uint32_t>(i)] = static_cast<T>(u(random));
+    }
+    for (int i = 0; i < net.size[l + 1]; ++i) {
+      block[net.bias[l] + static_cast<uint32_t>(i)] = static_cast<T>(u(random));
+    }
+  }
+}
+
+// Records on and beyond the circle into the whole ring, rewards as Pendulum gives them.
+template <class T>
+void fill_ring(const Plan& p, std::mt19937& random, T* ring) {
+  std::uniform_real_distribution<double> theta(-10.0, 10.0), speed(-8.0, 8.0), torque(-2.0, 2.0);
+  for (uint64_t i = 0; i < p.ring_rows * static_cast<uint64_t>(p.num_envs); ++i, ring += 4) {
+    ring[0] = static_cast<T>(theta(random));
+    ring[1] = static_cast<T>(speed(random));
+    ring[2] = static_cast<T>(torque(random));
+    double reward;
+    reference::step({}, {ring[0], ring[1]}, ring[2], &reward);
+    ring[3] = static_cast<T>(reward);
+  }
+}
+
+// ||got - want|| <= tolerance (||want|| + floor) for one tensor of n elements. NaN fails.
+template <class A, class B>
+void expect_near_norm(const A* got, const B* want, size_t n, double tolerance, double floor,
+                      const std::string& what) {
+  double difference = 0.0, size = 0.0;
+  for (size_t i = 0; i < n; ++i) {
+    const double d = static_cast<double>(got[i]) - static_cast<double>(want[i]);
+    difference += d * d;
+    size += static_cast<double>(want[i]) * static_cast<double>(want[i]);
+  }
+  const double error = std::sqrt(difference) / (std::sqrt(size) + floor);
+  EXPECT_TRUE(difference == 0.0 || error <= tolerance)
+      << what << " is off by " << error << ", allowed " << tolerance;
+}
+
+// The same for each tensor of a network; a tensor's size counts as at least 1e-3 of the largest,
+// for rounding in it comes from values of the others' size. Expects 0 in the gaps.
+template <class A, class B>
+void expect_near_network(const NetworkLayout& net, const A* got, const B* want, double tolerance,
+                         const std::string& what) {
+  double largest = 0.0;
+  std::vector<std::pair<uint32_t, int>> tensors;
+  for (int l = 0; l < net.layers; ++l) {
+    tensors.emplace_back(net.weight[l], net.size[l] * net.size[l + 1]);
+    tensors.emplace_back(net.bias[l], net.size[l + 1]);
+  }
+  for (const auto& [at, n] : tensors) {
+    double size = 0.0;
+    for (int i = 0; i < n; ++i) size += std::pow(static_cast<double>(want[at + uint32_t(i)]), 2);
+    largest = std::max(largest, std::sqrt(size));
+  }
+  uint32_t gap = 0;
+  for (size_t i = 0; i < tensors.size(); ++i) {
+    const auto [at, n] = tensors[i];
+    expect_near_norm(got + at, want + at, static_cast<size_t>(n), tolerance, 1e-3 * largest,
+                     what + (i % 2 == 0 ? ".weight " : ".bias ") + std::to_string(i / 2));
+    for (; gap < at; ++gap) EXPECT_EQ(got[gap], A(0)) << what << ": gap before tensor " << i;
+    gap = at + static_cast<uint32_t>(n);
+  }
+}
+
+// The networks and settings of an agent for the reference.
+template <class T>
+reference::Ddpg reference_of(const AgentView<T>& a) {
+  reference::Ddpg d;
+  d.actor = reference::unpack(a.plan.actor, a.at(a.plan.actor_params));
+  d.critic = reference::unpack(a.plan.critic, a.at(a.plan.critic_params));
+  d.actor_target = reference::unpack(a.plan.actor, a.at(a.plan.actor_target));
+  d.critic_target = reference::unpack(a.plan.critic, a.at(a.plan.critic_target));
+  d.gamma = a.hyper().gamma;
+  d.reward_scale = a.plan.reward_scale;
+  d.loss = a.plan.loss;
+  return d;
+}
+
+// "CpuRunner" and the like in the names of tests.
+struct RunnerNames {
+  template <class Runner>
+  static std::string GetName(int) {
+    return Runner::kName;
+  }
+};
+
+}  // namespace pendula
