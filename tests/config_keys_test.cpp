@@ -86,6 +86,44 @@ TEST(ConfigKeys, TheTableIsSound) {
   }
 }
 
+// A good value of the key that is not its default.
+json other_value(const KeySpec& key, const json& by_default) {
+  switch (key.type) {
+    case KeyType::kNumber: {
+      if (by_default.is_null()) return 7.5;
+      const double half = by_default.get<double>() / 2;
+      return half != by_default && key.range.contains(half) ? half : 0.75;
+    }
+    case KeyType::kInteger:
+      return by_default == key.range.min ? key.range.max : key.range.min;
+    case KeyType::kSeed:
+      return 77;
+    case KeyType::kWord:
+      return key.words.back() == by_default ? key.words.front() : key.words.back();
+    case KeyType::kText:
+      return "cuda";  // a folder's name too
+    case KeyType::kIntegerList:
+      return {5};
+    case KeyType::kObject:
+      return {{"a", 1}};
+  }
+  return nullptr;
+}
+
+TEST(ConfigKeys, EachChangesAMemberOfItsOwn) {
+  const Config defaults = parse_config("{}", "f");
+  for (const KeySpec& key : all_keys()) {
+    const json value = other_value(key, key.get(defaults));
+    if (key.get(defaults) == value) continue;  // a word of which there is only one
+    Config config = defaults;
+    key.set(config, value);
+    const std::vector<ConfigDifference> differences = config_differences(defaults, config);
+    ASSERT_EQ(differences.size(), 1u) << describe_diff(differences);
+    EXPECT_EQ(differences[0].key, dotted(key.path));
+    EXPECT_EQ(differences[0].b, value);
+  }
+}
+
 TEST(ConfigKeys, WrongTypesAreRefused) {
   const struct {
     const char* text;
@@ -117,13 +155,15 @@ TEST(ConfigKeys, BothEndsOfEveryRangeHold) {
     if (key.type == KeyType::kNumber) {
       if (std::isfinite(range.min)) {
         const double below = std::nextafter(range.min, -HUGE_VAL);
-        expect_refused(key, number_text(key, range.open_min ? range.min : below), "is not in");
+        const std::string wrong = number_text(key, range.open_min ? range.min : below);
+        expect_refused(key, wrong, wrong + " is not in " + range_text(range));
         if (!range.open_min) expect_accepted(key, number_text(key, range.min));
         expect_refused(key, number_text(key, range.min - 1), "is not in " + range_text(range));
       }
       if (std::isfinite(range.max)) {
         const double beyond = std::nextafter(range.max, HUGE_VAL);
-        expect_refused(key, number_text(key, range.open_max ? range.max : beyond), "is not in");
+        const std::string wrong = number_text(key, range.open_max ? range.max : beyond);
+        expect_refused(key, wrong, wrong + " is not in " + range_text(range));
         if (!range.open_max) expect_accepted(key, number_text(key, range.max));
         expect_refused(key, number_text(key, range.max * 2), "is not in " + range_text(range));
       }

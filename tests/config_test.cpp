@@ -25,33 +25,74 @@ TEST(Config, TheEmptyObjectGivesTheDefaultsOfTheStruct) {
   }
 }
 
+// Every key once, each with a value of its own.
 TEST(Config, ValuesReachTheirMembers) {
   const Config config = parse_config(R"({
-    "name": "x-1", "device": "cuda:1", "precision": "tf32", "plan": "grid", "agents": 3,
-    "env": {"num_envs": 8, "max_episode_steps": 50, "gravity": 9.81},
+    "name": "x-1", "seed": 5, "agents": 3, "device": "cuda:1", "precision": "tf32", "plan": "grid",
+    "total_timesteps": 123456,
+    "env": {"id": "pendulum", "num_envs": 8, "max_episode_steps": 50, "gravity": 9.81},
+    "rollout": {"length": 2, "policy_lag": 1},
     "actor": {"hidden": [400, 300], "activation": "silu", "init": "paper"},
-    "critic": {"hidden": []},
-    "ddpg": {"loss": "huber", "updates_per_step": 0.25},
-    "optimizer": {"max_grad_norm": 0.5},
-    "checkpoint": {"replay": "none"},
+    "critic": {"hidden": [], "activation": "tanh", "init": "torch"},
+    "ddpg": {"gamma": 0.91, "tau": 0.02, "target_update_interval": 6, "batch_size": 33,
+             "updates_per_step": 0.25, "loss": "huber", "reward_scale": 0.125},
+    "optimizer": {"actor_lr": 1e-4, "critic_lr": 2e-4, "beta1": 0.81, "beta2": 0.82, "eps": 1e-7,
+                  "weight_decay": 0.01, "max_grad_norm": 0.5},
+    "noise": {"type": "gaussian", "sigma": 0.31, "sigma_final": 0.11, "decay_steps": 999,
+              "epsilon": 0.03},
+    "replay": {"capacity": 5000, "warmup_steps": 600},
+    "report": {"interval": 700},
+    "eval": {"interval": 801, "episodes": 802, "final_episodes": 803},
+    "checkpoint": {"interval": 901, "keep_last": 9, "replay": "none"},
     "stop": {"seconds": 60, "eval_return": -150.5},
     "result": {"any": ["thing", 1, null]}})",
                                      "f");
   EXPECT_EQ(config.name, "x-1");
+  EXPECT_EQ(config.seed, 5u);
+  EXPECT_EQ(config.agents, 3);
   EXPECT_EQ(config.device, "cuda:1");
   EXPECT_EQ(config.precision, Precision::kTf32);
   EXPECT_EQ(config.plan, "grid");
-  EXPECT_EQ(config.agents, 3);
+  EXPECT_EQ(config.total_timesteps, 123456);
+  EXPECT_EQ(config.env.id, "pendulum");
   EXPECT_EQ(config.env.num_envs, 8);
   EXPECT_EQ(config.env.max_episode_steps, 50);
   EXPECT_EQ(config.env.params.at("gravity"), 9.81);
+  EXPECT_EQ(config.rollout.length, 2);
+  EXPECT_EQ(config.rollout.policy_lag, 1);
   EXPECT_EQ(config.actor.hidden, (std::vector<int64_t>{400, 300}));
   EXPECT_EQ(config.actor.activation, Activation::kSilu);
   EXPECT_EQ(config.actor.init, Init::kPaper);
   EXPECT_TRUE(config.critic.hidden.empty());
-  EXPECT_EQ(config.ddpg.loss, Loss::kHuber);
+  EXPECT_EQ(config.critic.activation, Activation::kTanh);
+  EXPECT_EQ(config.critic.init, Init::kTorch);
+  EXPECT_EQ(config.ddpg.gamma, 0.91);
+  EXPECT_EQ(config.ddpg.tau, 0.02);
+  EXPECT_EQ(config.ddpg.target_update_interval, 6);
+  EXPECT_EQ(config.ddpg.batch_size, 33);
   EXPECT_EQ(config.ddpg.updates_per_step, 0.25);
+  EXPECT_EQ(config.ddpg.loss, Loss::kHuber);
+  EXPECT_EQ(config.ddpg.reward_scale, 0.125);
+  EXPECT_EQ(config.optimizer.actor_lr, 1e-4);
+  EXPECT_EQ(config.optimizer.critic_lr, 2e-4);
+  EXPECT_EQ(config.optimizer.beta1, 0.81);
+  EXPECT_EQ(config.optimizer.beta2, 0.82);
+  EXPECT_EQ(config.optimizer.eps, 1e-7);
+  EXPECT_EQ(config.optimizer.weight_decay, 0.01);
   EXPECT_EQ(config.optimizer.max_grad_norm, 0.5);
+  EXPECT_EQ(config.noise.type, "gaussian");
+  EXPECT_EQ(config.noise.sigma, 0.31);
+  EXPECT_EQ(config.noise.sigma_final, 0.11);
+  EXPECT_EQ(config.noise.decay_steps, 999);
+  EXPECT_EQ(config.noise.epsilon, 0.03);
+  EXPECT_EQ(config.replay.capacity, 5000);
+  EXPECT_EQ(config.replay.warmup_steps, 600);
+  EXPECT_EQ(config.report.interval, 700);
+  EXPECT_EQ(config.eval.interval, 801);
+  EXPECT_EQ(config.eval.episodes, 802);
+  EXPECT_EQ(config.eval.final_episodes, 803);
+  EXPECT_EQ(config.checkpoint.interval, 901);
+  EXPECT_EQ(config.checkpoint.keep_last, 9);
   EXPECT_EQ(config.checkpoint.replay, ReplaySaving::kNone);
   EXPECT_EQ(config.stop.seconds, 60.0);
   EXPECT_EQ(config.stop.eval_return, -150.5);
@@ -90,6 +131,8 @@ TEST(Config, EveryMessageHasPlacePointerValueAndRange) {
   expect_problem("{\"ddpg\": {\"capacity\": 1}}",
                  "f:1:11: /ddpg/capacity: ", "did you mean \"replay.capacity\"?");
   expect_problem("{\"gamma\": 1}", "f:1:2: /gamma: ", "did you mean \"ddpg.gamma\"?");
+  // A name from elsewhere is likelier than two slips in "mass".
+  expect_problem("{\"env\": {\"loss\": 1}}", "f:1:10: /env/loss: ", "\"ddpg.loss\"?");
   expect_problem("{\"ddpg/gamma\": 1}", "f:1:2: /ddpg~1gamma: unknown key");
   expect_problem("{\"zzzzzzzzzz\": 1}", "f:1:2: /zzzzzzzzzz: unknown key; known here: name, seed");
 }
