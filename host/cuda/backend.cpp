@@ -1,0 +1,285 @@
+#include "host/cuda/backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+namespace pendula {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::milliseconds kLaunchTime{1000};
+constexpr std::chrono::microseconds kSpinTime{100};
+constexpr std::chrono::microseconds kLongestSleep{1000};
+constexpr uint64_t kStagingBytes = 4u << 20;
+constexpr int kTurnUpdates = 16;  // at least, so that a turn's own cost (3 us) is small
+constexpr int kTurnNodes = 512;   // about the most
+
+int attribute(cudaDeviceAttr name, int device) {
+  int value = 0;
+  PENDULA_CUDA_CHECK(cudaDeviceGetAttribute(&value, name, device));
+  return value;
+}
+
+// Values of the environment's parameters, in the order of its table.
+std::vector<double> env_param_values(const Config& config) {
+  const EnvironmentInfo* env = find_environment(config.env.id);
+  std::vector<double> values = env->defaults;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto it = config.env.params.find(env->params[i].name);
+    if (it != config.env.params.end()) values[i] = it->second;
+  }
+  return values;
+}
+
+const EnvironmentInfo& environment(const Config& config) {
+  const EnvironmentInfo* env = find_environment(config.env.id);
+  if (env == nullptr) {
+    throw Error(ExitCode::kUsage, "unknown environment \"" + config.env.id + "\"");
+  }
+  return *env;
+}
+
+}  // namespace
+
+CudaBackend::CudaBackend(const Config& config, int device)
+    : config_(config),
+      device_(device),
+      planned_(make_plan(config, environment(config), sizeof(float))) {
+  use();
+  stream_ = make_stream();
+  done_ = make_event();
+  const Plan& p = planned_.plan;
+
+  CudaSetup setup;
+  setup.plan = p;
+  setup.env_params = env_param_values(config);
+  setup.memory = measure_programs(
+      p, static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)),
+      attribute(cudaDevAttrMultiProcessorCount, device));
+
+  arena_ = make_device_memory(p.arena_bytes, "the run");
+  PENDULA_CUDA_CHECK(cudaMemsetAsync(arena_.get(), 0, p.arena_bytes, stream_.get()));
+  if (setup.memory.spill_bytes() != 0) {
+    spill_ = make_device_memory(setup.memory.spill_bytes(), "the scratch of the networks");
+    setup.memory.set_spill(static_cast<char*>(spill_.get()));
+  }
+  const uint64_t page_bytes =
+      sizeof(HostPage) + sizeof(ReportRow) * p.report_slots * static_cast<uint64_t>(p.agents);
+  page_ = make_pinned_memory(page_bytes, cudaHostAllocMapped);
+  std::memset(page_.get(), 0, page_bytes);
+  staging_ = make_pinned_memory(kStagingBytes, cudaHostAllocDefault);
+  void* device_page = nullptr;
+  PENDULA_CUDA_CHECK(cudaHostGetDevicePointer(&device_page, page_.get(), 0));
+
+  setup.arena = arena();
+  setup.page = static_cast<HostPage*>(device_page);
+  const bool tf32 = config.precision != Precision::kFp32;
+  programs_ = make_cuda_programs(config.env.id, tf32, setup);
+  build_graph();
+  PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
+}
+
+CudaBackend::~CudaBackend() {
+  // Nothing may run on memory that is about to be freed.
+  if (stream_.get() != nullptr) {
+    log_cuda_error(cudaSetDevice(device_), "cudaSetDevice");
+    log_cuda_error(cudaStreamSynchronize(stream_.get()), "cudaStreamSynchronize");
+  }
+}
+
+// The current device is a property of the calling thread.
+void CudaBackend::use() const { PENDULA_CUDA_CHECK(cudaSetDevice(device_)); }
+
+// while (not halted) { slice; slice; ...; next_turn }
+void CudaBackend::build_graph() {
+  cudaGraph_t created = nullptr;
+  PENDULA_CUDA_CHECK(cudaGraphCreate(&created, 0));
+  const CudaGraph graph(created);
+  cudaGraphConditionalHandle handle;
+  PENDULA_CUDA_CHECK(
+      cudaGraphConditionalHandleCreate(&handle, graph.get(), 1, cudaGraphCondAssignDefault));
+  cudaGraphNodeParams params{};
+  params.type = cudaGraphNodeTypeConditional;
+  params.conditional.handle = handle;
+  params.conditional.type = cudaGraphCondTypeWhile;
+  params.conditional.size = 1;
+  cudaGraphNode_t node = nullptr;
+  PENDULA_CUDA_CHECK(cudaGraphAddNode(&node, graph.get(), nullptr, nullptr, 0, &params));
+  const cudaGraph_t body = params.conditional.phGraph_out[0];
+
+  const Plan& p = planned_.plan;
+  const int nodes = 3 + p.update_slots * (p.max_grad_norm > 0.0 ? 6 : 4);
+  const int repeat = std::clamp((kTurnUpdates + p.update_slots - 1) / p.update_slots, 1,
+                                std::max(1, kTurnNodes / nodes));
+  PENDULA_CUDA_CHECK(cudaStreamBeginCaptureToGraph(stream_.get(), body, nullptr, nullptr, 0,
+                                                   cudaStreamCaptureModeThreadLocal));
+  try {
+    for (int i = 0; i < repeat; ++i) programs_->slice(stream_.get());
+    programs_->next_turn(stream_.get(), handle);
+  } catch (...) {
+    cudaGraph_t unused = nullptr;
+    log_cuda_error(cudaStreamEndCapture(stream_.get(), &unused), "cudaStreamEndCapture");
+    throw;
+  }
+  cudaGraph_t captured = nullptr;
+  PENDULA_CUDA_CHECK(cudaStreamEndCapture(stream_.get(), &captured));
+
+  cudaGraphExec_t exec = nullptr;
+  PENDULA_CUDA_CHECK(cudaGraphInstantiate(&exec, graph.get(), 0));
+  graph_ = CudaGraphExec(exec);
+  PENDULA_CUDA_CHECK(cudaGraphUpload(graph_.get(), stream_.get()));
+}
+
+// Until the stream has done what was put on it; tick(time since the start) now and then.
+template <class Tick>
+void CudaBackend::wait(Tick tick) const {
+  PENDULA_CUDA_CHECK(cudaEventRecord(done_.get(), stream_.get()));
+  const Clock::time_point begin = Clock::now();
+  std::chrono::microseconds sleep{0};
+  while (true) {
+    const cudaError_t state = cudaEventQuery(done_.get());
+    if (state == cudaSuccess) return;
+    if (state != cudaErrorNotReady) PENDULA_CUDA_CHECK(state);
+    const auto elapsed = Clock::now() - begin;
+    tick(elapsed);
+    if (elapsed < kSpinTime) continue;
+    sleep = std::clamp(2 * sleep, kSpinTime / 4, kLongestSleep);
+    std::this_thread::sleep_for(sleep);
+  }
+}
+
+void CudaBackend::initialise() {
+  for (int k = 0; k < planned_.plan.agents; ++k) {
+    const AgentHyper hyper = agent_hyper(config_, k);
+    write(static_cast<uint64_t>(k) * planned_.plan.agent_bytes + planned_.plan.hyper, sizeof hyper,
+          &hyper);
+  }
+  programs_->initialise(stream_.get());
+  wait([](auto) {});
+}
+
+RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
+  use();
+  uint32_t* stop_word = &page().stop;
+  const auto ask = [&](HaltReason reason) {
+    __atomic_store_n(stop_word, 1 + static_cast<uint32_t>(reason), __ATOMIC_RELEASE);
+  };
+  __atomic_store_n(stop_word, 0u, __ATOMIC_RELEASE);
+  programs_->begin(stream_.get(), until);
+  PENDULA_CUDA_CHECK(cudaGraphLaunch(graph_.get(), stream_.get()));
+  const Control& control = *static_cast<const Control*>(staging_.get());
+  PENDULA_CUDA_CHECK(cudaMemcpyAsync(staging_.get(), arena() + planned_.plan.control,
+                                     sizeof(Control), cudaMemcpyDeviceToHost, stream_.get()));
+  wait([&](Clock::duration elapsed) {
+    if (stop.load(std::memory_order_relaxed)) {
+      ask(HaltReason::kStopFlag);
+    } else if (elapsed > kLaunchTime) {
+      ask(HaltReason::kTime);
+    }
+  });
+  return {static_cast<HaltReason>(control.halted - 1), control.iteration};
+}
+
+std::vector<ReportRow> CudaBackend::take_reports() {
+  const Plan& p = planned_.plan;
+  const ReportRow* ring = reinterpret_cast<const ReportRow*>(&page() + 1);
+  std::vector<ReportRow> rows;
+  for (; page().rows_taken < page().rows_written; ++page().rows_taken) {
+    const ReportRow* r =
+        ring + page().rows_taken % p.report_slots * static_cast<uint64_t>(p.agents);
+    rows.insert(rows.end(), r, r + p.agents);
+  }
+  return rows;
+}
+
+std::vector<FaultReport> CudaBackend::faults() {
+  const Plan& p = planned_.plan;
+  std::vector<FaultReport> all;
+  for (int k = 0; k < p.agents; ++k) {
+    AgentCounters c;
+    read(static_cast<uint64_t>(k) * p.agent_bytes + p.counters, sizeof c, &c);
+    if (c.fault != 0) {
+      all.push_back({static_cast<Fault>(c.fault), static_cast<uint64_t>(k), c.fault_iteration,
+                     c.fault_update});
+    }
+  }
+  return all;
+}
+
+Evaluation CudaBackend::evaluate(int64_t episodes) {
+  use();
+  const size_t n = static_cast<size_t>(episodes * planned_.plan.agents);
+  const uint64_t bytes = n * (sizeof(float) + sizeof(uint32_t));
+  const DeviceMemory device = make_device_memory(bytes, "the evaluation");
+  const PinnedMemory host = make_pinned_memory(bytes, cudaHostAllocDefault);
+  float* returns = static_cast<float*>(device.get());
+  programs_->evaluate(stream_.get(), static_cast<int>(episodes), returns,
+                      reinterpret_cast<uint32_t*>(returns + n));
+  PENDULA_CUDA_CHECK(
+      cudaMemcpyAsync(host.get(), device.get(), bytes, cudaMemcpyDeviceToHost, stream_.get()));
+  wait([](auto) {});
+  const float* r = static_cast<const float*>(host.get());
+  const uint32_t* l = reinterpret_cast<const uint32_t*>(r + n);
+  Evaluation e;
+  e.returns.assign(r, r + n);
+  e.lengths.assign(l, l + n);
+  return e;
+}
+
+DeviceInfo CudaBackend::device() const {
+  cudaDeviceProp properties;
+  int driver = 0, runtime = 0;
+  PENDULA_CUDA_CHECK(cudaGetDeviceProperties(&properties, device_));
+  PENDULA_CUDA_CHECK(cudaDriverGetVersion(&driver));
+  PENDULA_CUDA_CHECK(cudaRuntimeGetVersion(&runtime));
+  const auto version = [](int v) {  // 13020 is 13.2
+    return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10);
+  };
+  const std::string capability =
+      std::to_string(properties.major) + "." + std::to_string(properties.minor);
+  const std::string precision = config_.precision == Precision::kFp32 ? "fp32" : "tf32";
+  const uint64_t mebibytes = properties.totalGlobalMem >> 20;
+  DeviceInfo d;
+  d.name = properties.name;
+  d.detail = "compute capability " + capability + ", " +
+             std::to_string(properties.multiProcessorCount) + " SMs, " + std::to_string(mebibytes) +
+             " MiB, driver for CUDA " + version(driver) + ", runtime " + version(runtime) + ", " +
+             precision;
+  d.meta = {{"device", "cuda"},
+            {"index", device_},
+            {"name", properties.name},
+            {"compute_capability", capability},
+            {"multiprocessors", properties.multiProcessorCount},
+            {"memory_mib", mebibytes},
+            {"driver_cuda", version(driver)},
+            {"runtime_cuda", version(runtime)},
+            {"products", precision}};
+  return d;
+}
+
+void CudaBackend::read(uint64_t offset, uint64_t bytes, void* to) const {
+  use();
+  for (uint64_t at = 0; at < bytes; at += kStagingBytes) {
+    const uint64_t n = std::min(kStagingBytes, bytes - at);
+    PENDULA_CUDA_CHECK(cudaMemcpyAsync(staging_.get(), arena() + offset + at, n,
+                                       cudaMemcpyDeviceToHost, stream_.get()));
+    PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
+    std::memcpy(static_cast<char*>(to) + at, staging_.get(), n);
+  }
+}
+
+void CudaBackend::write(uint64_t offset, uint64_t bytes, const void* from) {
+  use();
+  for (uint64_t at = 0; at < bytes; at += kStagingBytes) {
+    const uint64_t n = std::min(kStagingBytes, bytes - at);
+    std::memcpy(staging_.get(), static_cast<const char*>(from) + at, n);
+    PENDULA_CUDA_CHECK(cudaMemcpyAsync(arena() + offset + at, staging_.get(), n,
+                                       cudaMemcpyHostToDevice, stream_.get()));
+    PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
+  }
+}
+
+}  // namespace pendula

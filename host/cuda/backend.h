@@ -1,0 +1,54 @@
+// The CUDA backend: the arena in device memory, an iteration as the body of a CUDA graph's WHILE
+// node, so that one launch runs until a halt and the host only waits.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "host/backend.h"
+#include "host/cuda/programs.h"
+#include "host/cuda/resources.h"
+#include "host/planning.h"
+
+namespace pendula {
+
+class CudaBackend final : public Backend {
+ public:
+  // Allocates the arena (zeroed) and builds the graph. Throws Error(kMemory), Error(kDevice).
+  CudaBackend(const Config& config, int device);
+  ~CudaBackend() override;
+  CudaBackend(const CudaBackend&) = delete;
+  CudaBackend& operator=(const CudaBackend&) = delete;
+
+  void initialise() override;
+  RunResult run(uint64_t until_iteration, const std::atomic<bool>& stop) override;
+  std::vector<ReportRow> take_reports() override;
+  std::vector<FaultReport> faults() override;
+  Evaluation evaluate(int64_t episodes) override;
+  const TensorTable& tensors() const override { return planned_.tensors; }
+  DeviceInfo device() const override;
+  void read(uint64_t offset, uint64_t bytes, void* to) const override;
+  void write(uint64_t offset, uint64_t bytes, const void* from) override;
+
+ private:
+  void use() const;
+  void build_graph();
+  template <class Tick>
+  void wait(Tick tick) const;
+  char* arena() const { return static_cast<char*>(arena_.get()); }
+  HostPage& page() const { return *static_cast<HostPage*>(page_.get()); }
+
+  const Config config_;
+  const int device_;
+  PlannedRun planned_;
+  CudaStream stream_;
+  CudaEvent done_;
+  DeviceMemory arena_;
+  DeviceMemory spill_;
+  PinnedMemory page_;     // mapped: HostPage and the report ring
+  PinnedMemory staging_;  // kStagingBytes; read(), write(), results
+  std::unique_ptr<CudaPrograms> programs_;
+  CudaGraphExec graph_;
+};
+
+}  // namespace pendula

@@ -1,0 +1,61 @@
+// The launches of one environment's programs. Compiled by nvcc, one file per environment and kind
+// of products (host/cuda/programs_impl.h), so that touching one environment rebuilds only its own;
+// the rest of the CUDA backend is plain C++.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/block_memory.h"
+#include "kernels/plan.h"
+
+namespace pendula {
+
+// The memory of a block of each program.
+struct ProgramMemory {
+  BlockMemory rollout, critic_gradient, actor_gradient, optimizer, evaluate;
+  BlockMemory plain{0, 0, nullptr};  // of programs that take none
+  int resident_blocks = 1;           // of a program that spills
+
+  // The spill area, in bytes; 0 where everything fits in shared memory.
+  uint64_t spill_bytes() const;
+  void set_spill(char* spill);
+};
+
+// shared_bytes: the most that a block may have.
+ProgramMemory measure_programs(const Plan& plan, uint64_t shared_bytes, int multiprocessors);
+
+struct CudaSetup {
+  Plan plan;
+  std::vector<double> env_params;  // in the order of the environment's kParams
+  char* arena;                     // device addresses
+  HostPage* page;
+  ProgramMemory memory;
+};
+
+class CudaPrograms {
+ public:
+  virtual ~CudaPrograms() = default;
+
+  virtual void initialise(cudaStream_t stream) const = 0;
+  virtual void begin(cudaStream_t stream, uint64_t until_iteration) const = 0;
+  // One slice of an iteration; each program returns at once where the launch has halted.
+  virtual void slice(cudaStream_t stream) const = 0;
+  virtual void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const = 0;
+  // returns, lengths: device memory, (agents, episodes)
+  virtual void evaluate(cudaStream_t stream, int episodes, float* returns,
+                        uint32_t* lengths) const = 0;
+};
+
+// tf32: products on tensor cores, else fused multiply-adds. Throws Error for an unknown id.
+std::unique_ptr<CudaPrograms> make_cuda_programs(const std::string& env_id, bool tf32,
+                                                 const CudaSetup& setup);
+
+// One per environment and kind of products.
+using MakeCudaPrograms = std::unique_ptr<CudaPrograms> (*)(const CudaSetup&);
+
+}  // namespace pendula

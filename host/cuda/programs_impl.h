@@ -1,0 +1,101 @@
+// The body of host/cuda/programs.h for one environment and one kind of products.
+#pragma once
+
+#include "host/cuda/programs.h"
+#include "kernels/control_cuda.h"
+#include "kernels/evaluate.h"
+#include "kernels/initialise.h"
+#include "kernels/iteration.h"
+#include "kernels/launch.h"
+
+namespace pendula {
+
+template <class Env, Products kProducts>
+class CudaProgramsOf final : public CudaPrograms {
+ public:
+  explicit CudaProgramsOf(const CudaSetup& setup) : memory_(setup.memory) {
+    context_.plan = setup.plan;
+    float* values = reinterpret_cast<float*>(&context_.env);
+    for (size_t i = 0; i < setup.env_params.size(); ++i) {
+      values[i] = static_cast<float>(setup.env_params[i]);
+    }
+    context_.arena = setup.arena;
+    context_.page = setup.page;
+  }
+
+  void initialise(cudaStream_t stream) const override {
+    start<Products::kFfma>(stream, Initialise<Env, float>{context_}, memory_.plain, nullptr);
+  }
+  void begin(cudaStream_t stream, uint64_t until_iteration) const override {
+    start<Products::kFfma>(stream, BeginLaunch<Env, float>{context_, until_iteration},
+                           memory_.plain, nullptr);
+  }
+  void slice(cudaStream_t stream) const override {
+    for_each_program(context_, InSlice{*this, stream});
+  }
+  void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const override {
+    start<Products::kFfma>(stream, NextTurn<Env, float>{context_, handle}, memory_.plain, nullptr);
+  }
+  void evaluate(cudaStream_t stream, int episodes, float* returns,
+                uint32_t* lengths) const override {
+    start<kProducts>(stream, Evaluate<Env, float>{context_, episodes, returns, lengths},
+                     memory_.evaluate, nullptr);
+  }
+
+ private:
+  // Programs with matrix products are compiled for both kinds, the others once.
+  struct InSlice {
+    const CudaProgramsOf& self;
+    cudaStream_t stream;
+
+    void operator()(const Rollout<Env, float>& p) const { run<kProducts>(p, self.memory_.rollout); }
+    void operator()(const CriticGradient<Env, float>& p) const {
+      run<kProducts>(p, self.memory_.critic_gradient);
+    }
+    void operator()(const ActorGradient<Env, float>& p) const {
+      run<kProducts>(p, self.memory_.actor_gradient);
+    }
+    void operator()(const GradientSum<Env, float>& p) const {
+      run<Products::kFfma>(p, self.memory_.optimizer);
+    }
+    void operator()(const AdamStep<Env, float>& p) const {
+      run<Products::kFfma>(p, self.memory_.optimizer);
+    }
+    void operator()(const Advance<Env, float>& p) const {
+      run<Products::kFfma>(p, self.memory_.plain);
+    }
+    void operator()(const SetHalt<Env, float>& p) const {
+      run<Products::kFfma>(p, self.memory_.plain);
+    }
+
+    template <Products kKind, class Program>
+    void run(const Program& program, const BlockMemory& memory) const {
+      self.start<kKind>(stream, program, memory, self.control());
+    }
+  };
+
+  template <Products kKind, class Program>
+  void start(cudaStream_t stream, const Program& program, const BlockMemory& memory,
+             const Control* control) const {
+    launch<CudaBlock<kKind>>(stream, program, memory, memory_.resident_blocks, control);
+  }
+
+  // A device address.
+  const Control* control() const {
+    return reinterpret_cast<const Control*>(context_.arena + context_.plan.control);
+  }
+
+  Context<Env, float> context_;
+  ProgramMemory memory_;
+};
+
+}  // namespace pendula
+
+// Defines make_cuda_<Env>_<kind>, kind kFfma or kTf32.
+#define PENDULA_CUDA_PROGRAMS(Env, kind)                                           \
+  namespace pendula {                                                              \
+  std::unique_ptr<CudaPrograms> make_cuda_##Env##_##kind(const CudaSetup& setup);  \
+  std::unique_ptr<CudaPrograms> make_cuda_##Env##_##kind(const CudaSetup& setup) { \
+    return std::make_unique<CudaProgramsOf<Env, Products::kind>>(setup);           \
+  }                                                                                \
+  }

@@ -1,0 +1,86 @@
+// What the CUDA backend owns: memory, streams, events and graphs that free themselves. Move-only;
+// the current device is the caller's business. Destructors log, constructors throw Error.
+#pragma once
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "host/cuda/check.h"
+#include "host/error.h"
+
+namespace pendula {
+
+// A handle of the runtime that `release` gives back.
+template <class Handle, cudaError_t (*release)(Handle)>
+class CudaHandle {
+ public:
+  CudaHandle() = default;
+  explicit CudaHandle(Handle h) : handle_(h) {}
+  CudaHandle(CudaHandle&& other) noexcept : handle_(std::exchange(other.handle_, Handle{})) {}
+  CudaHandle& operator=(CudaHandle&& other) noexcept {
+    std::swap(handle_, other.handle_);
+    return *this;
+  }
+  ~CudaHandle() {
+    if (handle_ != Handle{}) log_cuda_error(release(handle_), "releasing a CUDA resource");
+  }
+  Handle get() const { return handle_; }
+
+ private:
+  Handle handle_{};
+};
+
+using CudaStream = CudaHandle<cudaStream_t, cudaStreamDestroy>;
+using CudaEvent = CudaHandle<cudaEvent_t, cudaEventDestroy>;
+using CudaGraph = CudaHandle<cudaGraph_t, cudaGraphDestroy>;
+using CudaGraphExec = CudaHandle<cudaGraphExec_t, cudaGraphExecDestroy>;
+using DeviceMemory = CudaHandle<void*, cudaFree>;
+using PinnedMemory = CudaHandle<void*, cudaFreeHost>;
+
+inline CudaStream make_stream() {
+  cudaStream_t s = nullptr;
+  PENDULA_CUDA_CHECK(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+  return CudaStream(s);
+}
+
+inline CudaEvent make_event() {
+  cudaEvent_t e = nullptr;
+  PENDULA_CUDA_CHECK(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
+  return CudaEvent(e);
+}
+
+// what: for the sentence on running out of it ("the training state").
+inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what) {
+  void* p = nullptr;
+  const cudaError_t error = cudaMalloc(&p, bytes);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    size_t free = 0, total = 0;
+    PENDULA_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+    throw Error(ExitCode::kMemory,
+                "out of memory on the GPU: " + what + " needs " + std::to_string(bytes >> 20) +
+                    " MiB, " + std::to_string(free >> 20) + " MiB of " +
+                    std::to_string(total >> 20) +
+                    " MiB are free; lower replay.capacity, env.num_envs or agents");
+  }
+  PENDULA_CUDA_CHECK(error);
+  return DeviceMemory(p);
+}
+
+// flags: of cudaHostAlloc.
+inline PinnedMemory make_pinned_memory(uint64_t bytes, unsigned flags) {
+  void* p = nullptr;
+  const cudaError_t error = cudaHostAlloc(&p, bytes, flags);
+  if (error == cudaErrorMemoryAllocation) {
+    cudaGetLastError();
+    throw Error(ExitCode::kMemory, "out of pinned host memory: " + std::to_string(bytes >> 20) +
+                                       " MiB could not be had; lower agents, or free memory");
+  }
+  PENDULA_CUDA_CHECK(error);
+  return PinnedMemory(p);
+}
+
+}  // namespace pendula
