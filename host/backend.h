@@ -3,8 +3,6 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -46,9 +44,6 @@ class Backend : public ArenaAccess {
   // about a second has gone by. Where it is cut never changes a bit of the state.
   virtual RunResult run(uint64_t until_iteration, const std::atomic<bool>& stop) = 0;
 
-  // Iterations completed, readable by another thread while run() is at work.
-  virtual uint64_t progress() const = 0;
-
   // The rows written since the last call, in order.
   virtual std::vector<ReportRow> take_reports() = 0;
 
@@ -62,8 +57,5 @@ class Backend : public ArenaAccess {
   virtual const TensorTable& tensors() const = 0;
   virtual DeviceInfo device() const = 0;
 };
-
-// threads: 0 means all of the machine's.
-std::unique_ptr<Backend> make_cpu_backend(const Config& config, int threads);
 
 }  // namespace pendula

@@ -9,6 +9,7 @@
 
 #include "host/backend.h"
 #include "host/error.h"
+#include "host/play.h"
 #include "host/planning.h"
 #include "host/pool.h"
 #include "kernels/block_cpu.h"
@@ -63,7 +64,7 @@ struct MeasuringBlock {
 };
 
 template <class Env, class T>
-class CpuBackend final : public Backend {
+class CpuBackend final : public PlayableBackend {
  public:
   CpuBackend(const Config& config, int threads)
       : planned_(make_plan(config, *find_environment(Env::kId), sizeof(T))),
@@ -114,8 +115,6 @@ class CpuBackend final : public Backend {
     return {static_cast<HaltReason>(control.halted - 1), control.iteration};
   }
 
-  uint64_t progress() const override { return context_.page->iteration; }
-
   std::vector<ReportRow> take_reports() override {
     HostPage& page = *context_.page;
     const Plan& p = context_.plan;
@@ -149,6 +148,13 @@ class CpuBackend final : public Backend {
                                  e.lengths.data()});
     e.returns.assign(returns.begin(), returns.end());
     return e;
+  }
+
+  void play(PlayPolicy policy, int64_t episodes,
+            const std::function<void(const PlayStep&)>& step) override {
+    for (int64_t first = 0; first < episodes; first += kRows) {
+      play_tile(policy, first, std::min<int64_t>(kRows, episodes - first), step);
+    }
   }
 
   const TensorTable& tensors() const override { return planned_.tensors; }
@@ -200,6 +206,68 @@ class CpuBackend final : public Backend {
     pool_.run([&](int worker) { run_share(program, worker); });
   }
 
+  // Plays a tile of episodes side by side, keeps their steps, and hands them out episode by episode.
+  void play_tile(PlayPolicy policy, int64_t first, int64_t count,
+                 const std::function<void(const PlayStep&)>& callback) {
+    constexpr int S = Env::kStateDim, O = Env::kObsDim, A = Env::kActionDim, kLd = CpuBlock::kLd;
+    struct Kept {
+      float state[S], obs[O], action[A], reward;
+      bool terminated, truncated;
+    };
+    const Plan& p = context_.plan;
+    const AgentView<T> agent = context_.agent(0);
+    const uint64_t seed = agent.hyper().seed;
+    CpuBlock b(0, {scratch_.get(), scratch_bytes_});
+    const Environments<T> e = allocate_environments<T>(b, p);
+    const Hidden<T> hidden = allocate_hidden<T>(b, p.actor, false);
+    for (int n = 0; n < kRows; ++n) {
+      T state[S];
+      reset_state<Env, T>(context_.env, seed, Purpose::kEvalReset, static_cast<uint64_t>(first + n),
+                          0, state);
+      for (int d = 0; d < S; ++d) e.state[d * kLd + n] = state[d];
+      for (int d = 0; d < A; ++d) e.action[d * kLd + n] = T(0);
+    }
+    std::vector<std::vector<Kept>> kept(static_cast<size_t>(count));
+    bool running = true;
+    for (int t = 0; running; ++t) {
+      running = false;
+      observe_tile<Env>(b, context_.env, e);
+      if (policy == PlayPolicy::kActor) act_tile(b, p.actor, agent.at(p.actor_params), hidden, e);
+      for (int n = 0; policy == PlayPolicy::kRandom && n < count; ++n) {
+        for (int d = 0; d < A; ++d) {
+          const uint32_t w =
+              step_word(seed, Purpose::kPlayAction, static_cast<uint32_t>(d),
+                        static_cast<uint64_t>(first + n), static_cast<uint64_t>(t));
+          e.action[d * kLd + n] = uniform<T>(w, T(-1), T(1));
+        }
+      }
+      step_tile<Env>(b, context_.env, e);
+      for (int n = 0; n < count; ++n) {
+        std::vector<Kept>& steps = kept[static_cast<size_t>(n)];
+        if (!steps.empty() && (steps.back().terminated || steps.back().truncated)) continue;
+        Kept k;
+        for (int d = 0; d < S; ++d) k.state[d] = static_cast<float>(e.state[d * kLd + n]);
+        for (int d = 0; d < O; ++d) k.obs[d] = static_cast<float>(e.obs[d * kLd + n]);
+        for (int d = 0; d < A; ++d) {
+          k.action[d] = static_cast<float>(e.action[d * kLd + n] *
+                                           Env::action_bound(context_.env, d));
+        }
+        k.reward = static_cast<float>(e.reward[n]);
+        k.terminated = e.terminated[n] != T(0);
+        k.truncated = !k.terminated && t + 1 >= p.max_episode_steps;
+        running = running || !(k.terminated || k.truncated);
+        steps.push_back(k);
+        for (int d = 0; d < S; ++d) e.state[d * kLd + n] = e.next[d * kLd + n];
+      }
+    }
+    for (int64_t n = 0; n < count; ++n) {
+      int64_t t = 0;
+      for (const Kept& k : kept[static_cast<size_t>(n)]) {
+        callback({first + n, t++, k.state, k.obs, k.action, k.reward, k.terminated, k.truncated});
+      }
+    }
+  }
+
   uint64_t iteration() const { return context_.agent(0).counters().iteration; }
 
   static int workers(const Plan& p, int threads) {
@@ -234,3 +302,11 @@ class CpuBackend final : public Backend {
 };
 
 }  // namespace pendula
+
+// Defines make_cpu_backend_<Env>(); one file of the build per environment does.
+#define PENDULA_CPU_ENVIRONMENT(Env)                                                          \
+  namespace pendula {                                                                         \
+  std::unique_ptr<PlayableBackend> make_cpu_backend_##Env(const Config& config, int threads) { \
+    return std::make_unique<CpuBackend<Env, float>>(config, threads);                         \
+  }                                                                                           \
+  }

@@ -1,0 +1,49 @@
+#include "host/checkpoint.h"
+#include "host/commands.h"
+#include "host/config_io.h"
+#include "host/device.h"
+#include "host/error.h"
+#include "host/metrics.h"
+#include "host/run_directory.h"
+
+namespace pendula {
+
+int run_eval(const EvalOptions& options, std::ostream& out) {
+  const ResolvedRun run = resolve_run(options.run, options.parent);
+  Config config = load_config((run.run_dir / "config.json").string());
+  if (!options.device.empty()) config.device = options.device;
+  config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
+  const int64_t episodes = options.episodes > 0 ? options.episodes : config.eval.final_episodes;
+  const auto backend = make_backend(config, options.threads);
+  backend->initialise();
+  const LoadedCheckpoint loaded = load_checkpoint(
+      run.checkpoint, backend->tensors(), *backend,
+      [](const std::string& name) {
+        return name.rfind("agents.actor.", 0) == 0 && name.find(".adam_") == std::string::npos;
+      });
+  const uint64_t timesteps = loaded.info.value(kTimestepsKey, uint64_t{0});
+  const auto rows = evaluation_rows(backend->evaluate(episodes), config.agents, timesteps);
+  if (options.json) {
+    nlohmann::ordered_json result;
+    result["run"] = run.run_dir.string();
+    result["checkpoint"] = run.checkpoint.string();
+    result["device"] = backend->device().name;
+    if (rows.size() == 1) {
+      for (const auto& [key, value] : rows.front().items()) result[key] = value;
+    } else {
+      result["agents"] = rows;
+    }
+    out << result.dump(2) << '\n';
+    return 0;
+  }
+  for (const auto& row : rows) {
+    if (rows.size() > 1) out << "agent " << row.at("agent") << ": ";
+    out << "eval/mean_reward " << row.at("eval/mean_reward") << " +- "
+        << row.at("eval/std_reward") << " over " << row.at("eval/episodes")
+        << " episodes of " << row.at("eval/mean_ep_length") << " steps, at step "
+        << row.at("time/total_timesteps") << '\n';
+  }
+  return 0;
+}
+
+}  // namespace pendula

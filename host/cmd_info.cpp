@@ -1,0 +1,119 @@
+// `pendula envs`, `doctor` and `--version`: what there is.
+#include <fmt/format.h>
+
+#include <thread>
+
+#include "host/commands.h"
+#include "host/config_io.h"
+#include "host/cuda_loader.h"
+#include "host/environments.h"
+#include "host/planning.h"
+#include "host/version.h"
+#include "kernels/platform.h"
+
+namespace pendula {
+namespace {
+
+using nlohmann::ordered_json;
+
+std::string mebibytes(uint64_t bytes) {
+  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+ordered_json plan_json(const Plan& p) {
+  ordered_json j;
+  j["plan"] = "grid";
+  j["agents"] = p.agents;
+  j["partial_gradients"] = p.partials;
+  j["environment_tiles"] = p.env_tiles;
+  j["updates_per_slice"] = p.update_slots;
+  j["slices_per_iteration"] = p.slices;
+  j["parameters"] = ordered_json{{"actor", p.actor.count}, {"critic", p.critic.count}};
+  j["ring_rows"] = p.ring_rows;
+  j["bytes"] = ordered_json{{"agent", p.agent_bytes}, {"work", p.work_bytes}, {"arena", p.arena_bytes}};
+  return j;
+}
+
+}  // namespace
+
+int run_envs(bool json, std::ostream& out) {
+  ordered_json all = ordered_json::array();
+  for (const EnvironmentInfo& e : environments()) {
+    ordered_json params = ordered_json::object();
+    for (size_t i = 0; i < e.params.size(); ++i) {
+      params[e.params[i].name] = ordered_json{{"default", e.defaults[i]},
+                                              {"min", e.params[i].min},
+                                              {"max", e.params[i].max},
+                                              {"unit", e.params[i].unit},
+                                              {"help", e.params[i].help}};
+    }
+    all.push_back({{"id", e.id},
+                   {"help", e.help},
+                   {"state", e.state_names},
+                   {"obs_dim", e.obs_dim},
+                   {"action_dim", e.action_dim},
+                   {"max_episode_steps", e.max_episode_steps},
+                   {"params", params}});
+    if (json) continue;
+    out << fmt::format("{}: {}\n  {} state variables, {} observations, {} actions, {} steps\n", e.id,
+                       e.help, e.state_dim, e.obs_dim, e.action_dim, e.max_episode_steps);
+    for (size_t i = 0; i < e.params.size(); ++i) {
+      out << fmt::format("  env.{:<12} {:g} {} ({})\n", e.params[i].name, e.defaults[i],
+                         e.params[i].unit, e.params[i].help);
+    }
+  }
+  if (json) out << ordered_json{{"environments", all}}.dump(2) << '\n';
+  return 0;
+}
+
+int run_doctor(const std::string& config_file, const std::vector<std::string>& overrides, bool json,
+               std::ostream& out) {
+  const VersionInfo& v = version_info();
+  const CudaProbe cuda = probe_cuda();
+  ordered_json j;
+  j["version"] = v.version;
+  j["commit"] = v.commit;
+  j["compiler"] = v.compiler;
+  j["flags"] = v.flags;
+  j["cpu"] = ordered_json{{"simd_level", kSimdLevel}, {"cores", std::thread::hardware_concurrency()}};
+  j["cuda"] = ordered_json{{"available", cuda.available}, {"says", cuda.sentence}, {"devices", cuda.devices}};
+  j["device"] = cuda.available ? "cuda" : "cpu";
+  if (!config_file.empty()) {
+    const Config config = load_config(config_file, overrides);
+    j["plan"] = plan_json(make_plan(config, *find_environment(config.env.id), 4).plan);
+  }
+  if (json) {
+    out << j.dump(2) << '\n';
+    return 0;
+  }
+  out << fmt::format("pendula {} ({}), {}, {}\n", v.version, v.commit, v.compiler, v.flags);
+  out << fmt::format("CPU: {} cores, compiled for {}\n", std::thread::hardware_concurrency(),
+                     kSimdLevel);
+  out << "CUDA: " << cuda.sentence << '\n';
+  for (const std::string& d : cuda.devices) out << "  " << d << '\n';
+  out << "\"device\": \"auto\" means " << j["device"].get<std::string>() << " here\n";
+  if (j.contains("plan")) {
+    const ordered_json& p = j["plan"];
+    out << fmt::format("plan of {}: {}, {} agents, {} partial gradients, {} tiles of environments\n",
+                       config_file, p["plan"].get<std::string>(), p["agents"].get<int>(),
+                       p["partial_gradients"].get<int>(), p["environment_tiles"].get<int>());
+    out << fmt::format("  {} rows of replay, {} per agent, {} in all\n",
+                       p["ring_rows"].get<uint64_t>(), mebibytes(p["bytes"]["agent"]),
+                       mebibytes(p["bytes"]["arena"]));
+  }
+  return 0;
+}
+
+int run_version(bool json, std::ostream& out) {
+  const VersionInfo& v = version_info();
+  if (json) {
+    out << ordered_json{{"version", v.version}, {"commit", v.commit}, {"compiler", v.compiler},
+                        {"flags", v.flags}, {"simd_level", kSimdLevel}}.dump(2) << '\n';
+  } else {
+    out << fmt::format("pendula {} ({}), {}, {}, {}\n", v.version, v.commit, v.compiler, v.flags,
+                       kSimdLevel);
+  }
+  return 0;
+}
+
+}  // namespace pendula

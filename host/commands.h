@@ -1,0 +1,41 @@
+// The verbs of the command line besides `train` and `config`, with the arguments already parsed.
+// Results go to `out`, narration to stderr. Each returns the exit code and throws Error.
+#pragma once
+
+#include <filesystem>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace pendula {
+
+struct EvalOptions {
+  std::string run;
+  std::filesystem::path parent = "runs";
+  int64_t episodes = 0;  // 0: eval.final_episodes of the run's config
+  std::string device;    // empty: the run's config
+  int threads = 0;
+  bool json = false;
+};
+int run_eval(const EvalOptions& options, std::ostream& out);
+
+struct PlayOptions {
+  std::string target;  // RUN or an environment's id
+  std::filesystem::path parent = "runs";
+  std::string agent;  // "": the run's actor; "zero", "random"
+  int64_t episodes = 1;
+  uint64_t seed = 1;  // for an environment; a run has its own
+  std::string csv;    // file, "-" for stdout, empty: none
+  bool json = false;
+};
+int run_play(const PlayOptions& options, std::ostream& out);
+
+int run_envs(bool json, std::ostream& out);
+
+// config: a file to plan for, or empty.
+int run_doctor(const std::string& config, const std::vector<std::string>& overrides, bool json,
+               std::ostream& out);
+
+int run_version(bool json, std::ostream& out);
+
+}  // namespace pendula
