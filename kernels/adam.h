@@ -7,6 +7,7 @@
 // then AdamStep, which scales by min(1, max_grad_norm / (norm + 1e-6)) as torch's clip_grad_norm_.
 #pragma once
 
+#include "kernels/math.h"
 #include "kernels/program.h"
 
 namespace pendula {

@@ -2,6 +2,7 @@
 // counters and writes report rows; SetHalt decides whether the launch goes on.
 #pragma once
 
+#include "kernels/math.h"
 #include "kernels/program.h"
 
 namespace pendula {

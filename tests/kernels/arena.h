@@ -40,15 +40,28 @@ inline Config test_config() {
   return c;
 }
 
+// What a config calls an environment, of one that no config knows.
+template <class Env>
+EnvironmentInfo test_environment() {
+  EnvironmentInfo info;
+  info.id = Env::kId;
+  info.state_dim = Env::kStateDim;
+  info.obs_dim = Env::kObsDim;
+  info.action_dim = Env::kActionDim;
+  info.max_episode_steps = Env::kMaxEpisodeSteps;
+  return info;
+}
+
 // The arena of a config where a runner's programs work on it, and a copy of it here.
-template <class Runner, class T>
+template <class Runner, class T, class Environment = Pendulum>
 class TestArena {
  public:
+  using Env = Environment;
   Plan plan;
-  Context<Pendulum, T> context;
+  Context<Env, T> context;
 
   explicit TestArena(const Config& config)
-      : plan(make_plan(config, *find_environment("pendulum"), sizeof(T)).plan),
+      : plan(make_plan(config, test_environment<Env>(), sizeof(T)).plan),
         host_(plan.arena_bytes, 0),
         arena_(plan.arena_bytes),
         page_(sizeof(HostPage) +
@@ -58,30 +71,45 @@ class TestArena {
     context.env = {};
     context.arena = arena_.data();
     context.page = reinterpret_cast<HostPage*>(page_.data());
-    for (int k = 0; k < plan.agents; ++k) agent(k).hyper() = agent_hyper(config, k);
+    for (int k = 0; k < plan.agents; ++k) {
+      agent(k).hyper() = agent_hyper(config, k);
+      agent(k).counters().update_start = plan.warmup_steps;
+    }
     push();
   }
 
   // Agent k in the copy here.
   AgentView<T> agent(int k = 0) { return AgentView<T>(host_.data(), plan, k); }
   Control& control() { return *reinterpret_cast<Control*>(host_.data() + plan.control); }
-  std::vector<char>& bytes() { return host_; }
   void push() { arena_.upload(host_); }
   void pull() { host_ = arena_.download(); }
 
-  // Runs a program on the arena as it is there.
+  // Host page and report ring.
+  std::vector<char> page() const { return page_.download(); }
+  void set_page(const HostPage& page) {
+    std::vector<char> bytes = page_.download();
+    std::memcpy(bytes.data(), &page, sizeof page);
+    page_.upload(bytes);
+  }
+
+  // Runs Program{context, arguments...} on the arena as it stands in the copy here, and brings the
+  // result back.
+  template <template <class, class> class Program, class... Arguments>
+  void run(Arguments... arguments) {
+    context.plan = plan;
+    push();
+    Runner::run(Program<Env, T>{context, arguments...});
+    pull();
+  }
+  // Runs a program on the arena there, and leaves the copy here as it is.
   template <class P>
-  void run(const P& program) {
+  void run_only(const P& program) {
     Runner::run(program);
   }
-  // The same with a change that is made here first, and the result brought back.
   template <class P>
-  void run_here(const P& program) {
-    context.plan = plan;
-    P with = program;
-    with.context = context;
+  void run_program(const P& program) {
     push();
-    Runner::run(with);
+    Runner::run(program);
     pull();
   }
 
@@ -175,7 +203,17 @@ reference::Ddpg reference_of(const AgentView<T>& a) {
   return d;
 }
 
-// "CpuRunner" and the like in the names of tests.
+// What a whole gradient may be off by, relative to its norm: the errors of about ten products, one
+// behind the other. A relu whose input rounds to the other side of 0 moves the gradient by a whole
+// step: in float none does in these tests; in less precision a share of that size does, and adds in
+// quadrature.
+template <class Runner, class T>
+double gradient_tolerance(Activation a) {
+  const double tolerance = 20.0 * gemm_tolerance<Runner, T>();
+  return a == Activation::kRelu && tolerance > 1e-4 ? std::sqrt(tolerance) : tolerance;
+}
+
+// "cpu" and the like in the names of tests.
 struct RunnerNames {
   template <class Runner>
   static std::string GetName(int) {

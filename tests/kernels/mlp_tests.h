@@ -114,11 +114,7 @@ void check_mlp(const std::vector<int>& sizes, Activation activation) {
   // One product's error per layer, of sums that cancel in part, and one for each rounding of
   // slopes.
   const double tolerance = 10.0 * gemm_tolerance<Runner, T>();
-  // A relu whose input rounds to the other side of 0 moves the gradient by a whole step: in float
-  // none does here, in less precision a share of `tolerance` of them does, which adds in
-  // quadrature.
-  const bool kinks = activation == Activation::kRelu && tolerance > 1e-4;
-  const double backward = kinks ? std::sqrt(tolerance) : 2.0 * tolerance;
+  const double backward = gradient_tolerance<Runner, T>(activation);
   const std::vector<T> got = bo.download();
   expect_near_norm(got.data(), want.data(), want.size(), tolerance, 0.0, "output");
   EXPECT_EQ(bl.download(), got) << "the pass that keeps nothing";

@@ -1,0 +1,286 @@
+// Equal bits: for every number of threads, however a run is cut into launches, with evaluations in
+// between, resumed at any point, and for an agent alone and in company. On the CPU backend, float.
+#include <gtest/gtest.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "envs/pendulum.h"
+#include "host/cpu_backend.h"
+#include "kernels/replay_ring.h"
+
+namespace pendula {
+namespace {
+
+using TestBackend = CpuBackend<Pendulum, float>;
+
+// Several tiles of environments, several partial sums, a ring that is gone round twice in 40
+// iterations (32 rows of 70), a warm-up of 8 iterations.
+Config bits_config() {
+  Config c;
+  c.seed = 11;
+  c.env.num_envs = 70;
+  c.env.max_episode_steps = 9;
+  c.rollout.length = 2;
+  c.actor.hidden = {33, 17};
+  c.critic.hidden = {65};
+  c.critic.activation = Activation::kSilu;
+  c.ddpg.batch_size = 150;
+  c.ddpg.updates_per_step = 0.02;  // 2.8 updates in an iteration
+  c.optimizer.max_grad_norm = 1.0;
+  c.noise.epsilon = 0.1;
+  c.replay.capacity = 70 * 32 + 5;
+  c.replay.warmup_steps = 70 * 16;
+  c.report.interval = 70 * 6;
+  return c;
+}
+constexpr uint64_t kIterations = 40;
+
+using State = std::map<std::string, std::string>;  // the bytes of each tensor of each agent
+
+State state_of(const TestBackend& backend, int64_t agent = -1) {
+  const TensorTable& table = backend.tensors();
+  State state;
+  for (const TensorSpec& t : table.tensors) {
+    uint64_t bytes = t.dtype == DType::kF32 || t.dtype == DType::kU32 ? 4 : 8;
+    for (size_t d = 1; d < t.shape.size(); ++d) bytes *= static_cast<uint64_t>(t.shape[d]);
+    for (int64_t k = 0; k < table.agents; ++k) {
+      if (agent >= 0 && k != agent) continue;
+      std::string value(bytes, '\0');
+      backend.read(static_cast<uint64_t>(k) * table.agent_bytes + t.offset, bytes, value.data());
+      state[t.name + (agent >= 0 ? "" : " " + std::to_string(k))] = value;
+    }
+  }
+  return state;
+}
+void restore(TestBackend& backend, const State& state) {
+  const TensorTable& table = backend.tensors();
+  for (const TensorSpec& t : table.tensors) {
+    for (int64_t k = 0; k < table.agents; ++k) {
+      const std::string& value = state.at(t.name + " " + std::to_string(k));
+      backend.write(static_cast<uint64_t>(k) * table.agent_bytes + t.offset, value.size(),
+                    value.data());
+    }
+  }
+}
+// Names the tensors that differ.
+void expect_equal(const State& got, const State& want) {
+  ASSERT_EQ(got.size(), want.size());
+  ASSERT_GT(got.size(), 30u);
+  for (const auto& [name, value] : want) EXPECT_TRUE(got.at(name) == value) << name << " differs";
+}
+
+// Runs to `until` in as many launches as it takes. Returns the report rows.
+std::vector<ReportRow> run_to(TestBackend& backend, uint64_t until) {
+  const std::atomic<bool> stop{false};
+  std::vector<ReportRow> rows;
+  while (true) {
+    const RunResult r = backend.run(until, stop);
+    for (const ReportRow& row : backend.take_reports()) rows.push_back(row);
+    if (r.reason != HaltReason::kTime) return rows;
+  }
+}
+std::unique_ptr<TestBackend> started(const Config& c, int threads = 1) {
+  auto backend = std::make_unique<TestBackend>(c, threads);
+  backend->initialise();
+  return backend;
+}
+State whole_run(const Config& c, int threads = 1) {
+  const auto backend = started(c, threads);
+  run_to(*backend, kIterations);
+  return state_of(*backend);
+}
+
+TEST(BitsTest, TheRunsHereLearnSomething) {
+  const auto backend = started(bits_config());
+  const State before = state_of(*backend);
+  run_to(*backend, kIterations);
+  const State after = state_of(*backend);
+  for (const auto& [name, value] : before) {
+    const bool moves = name.find("agents.seed") != 0 && name.find("agents.hyper") != 0;
+    EXPECT_EQ(after.at(name) != value, moves) << name;
+  }
+  EXPECT_TRUE(backend->faults().empty());
+  EXPECT_GT(backend->context().agent(0).counters().updates, 80u);
+}
+
+TEST(BitsTest, DoNotDependOnThreads) {
+  const State one = whole_run(bits_config(), 1);
+  for (int threads : {2, 3, 8}) expect_equal(whole_run(bits_config(), threads), one);
+}
+
+TEST(BitsTest, DoNotDependOnTheCutsOfLaunchesNorOnEvaluations) {
+  const State whole = whole_run(bits_config());
+  for (uint64_t piece : {1, 3, 7, 16}) {
+    const auto backend = started(bits_config(), piece == 7 ? 2 : 1);
+    for (uint64_t until = piece; until < kIterations; until += piece) {
+      run_to(*backend, until);
+      const Evaluation a = backend->evaluate(100), b = backend->evaluate(100);
+      EXPECT_EQ(a.returns, b.returns);
+      EXPECT_EQ(a.returns.size(), 100u);
+    }
+    run_to(*backend, kIterations);
+    expect_equal(state_of(*backend), whole);
+  }
+}
+
+TEST(BitsTest, DoNotDependOnWhereAStopFalls) {
+  Config c = bits_config();
+  c.report.interval = 70 * 2 * 1000;
+  constexpr uint64_t kLong = 200;
+  const auto whole = started(c, 2);
+  run_to(*whole, kLong);
+  const auto cut = started(c, 2);
+  int stops = 0;
+  for (uint64_t reached = 0; reached < kLong;) {
+    std::atomic<bool> stop{false};
+    std::thread later([&] {
+      std::this_thread::sleep_for(std::chrono::microseconds(1000 + 700 * (stops % 5)));
+      stop = true;
+    });
+    const RunResult r = cut->run(kLong, stop);
+    later.join();
+    EXPECT_GE(r.iteration, reached);
+    EXPECT_EQ(r.iteration, cut->context().agent(0).counters().iteration);
+    stops += r.reason == HaltReason::kStopFlag ? 1 : 0;
+    reached = r.iteration;
+  }
+  EXPECT_GT(stops, 2);
+  expect_equal(state_of(*cut), state_of(*whole));
+}
+
+TEST(BitsTest, ReportsOnlyWatch) {
+  State want = whole_run(bits_config());
+  Config c = bits_config();
+  c.report.interval = 70 * 2 * 7;
+  State got = whole_run(c);
+  for (State* s : {&want, &got}) s->erase("agents.report 0");
+  expect_equal(got, want);
+}
+
+TEST(BitsTest, ReportRowsAreEqualForEveryNumberOfThreads) {
+  const auto rows_of = [](int threads) {
+    const auto backend = started(bits_config(), threads);
+    return run_to(*backend, kIterations);
+  };
+  const auto one = rows_of(1), three = rows_of(3);
+  ASSERT_EQ(one.size(), kIterations / 3);  // every third iteration
+  ASSERT_EQ(three.size(), one.size());
+  uint64_t updates = 0, episodes = 0;
+  for (size_t i = 0; i < one.size(); ++i) {
+    EXPECT_EQ(std::memcmp(&one[i], &three[i], sizeof one[i]), 0) << "row " << i;
+    EXPECT_EQ(one[i].iteration, 3 * (i + 1));
+    updates += one[i].row_updates;
+    episodes += one[i].row_episodes;
+    EXPECT_EQ(one[i].episode_length_sum, 9.0 * static_cast<double>(one[i].row_episodes));
+  }
+  EXPECT_EQ(updates, one.back().updates);
+  EXPECT_EQ(episodes, 70u * (39 * 2 / 9));
+}
+
+TEST(BitsTest, AResumedRunGoesOnWhereItStood) {
+  const State whole = whole_run(bits_config(), 2);
+  for (uint64_t split = 2; split <= kIterations;
+       split += 2) {  // inside the warm-up, at the wrap (16)
+    const auto first = started(bits_config(), 1);
+    run_to(*first, split);
+    const auto second = std::make_unique<TestBackend>(bits_config(), 2);
+    restore(*second, state_of(*first));
+    run_to(*second, kIterations);
+    SCOPED_TRACE(split);
+    expect_equal(state_of(*second), whole);
+  }
+}
+
+TEST(BitsTest, AnAgentInCompanyIsTheAgentAlone) {
+  for (int64_t lag : {0, 1}) {
+    Config c = bits_config();
+    c.rollout.policy_lag = lag;
+    c.agents = 3;
+    const auto company = started(c, 2);
+    run_to(*company, kIterations);
+    const Evaluation together = company->evaluate(33);
+    for (int64_t k = 0; k < 3; ++k) {
+      Config one = c;
+      one.agents = 1;
+      one.seed = c.seed + static_cast<uint64_t>(k);
+      const auto alone = started(one, 1);
+      run_to(*alone, kIterations);
+      SCOPED_TRACE(k);
+      expect_equal(state_of(*company, k), state_of(*alone, 0));
+      const Evaluation e = alone->evaluate(33);
+      for (size_t i = 0; i < 33; ++i) {
+        EXPECT_EQ(together.returns[static_cast<size_t>(k) * 33 + i], e.returns[i]);
+      }
+    }
+  }
+}
+
+TEST(BitsTest, LagsAndSlicesAreTheSameForEveryNumberOfThreadsAndCut) {
+  for (int64_t lag : {0, 1}) {
+    Config c = bits_config();
+    c.rollout.policy_lag = lag;
+    c.env.num_envs = 40;
+    c.ddpg.updates_per_step = 2.0;  // 160 updates in an iteration: three slices
+    c.ddpg.batch_size = 70;
+    c.replay.capacity = 40 * 10;
+    c.replay.warmup_steps = 40 * 4;
+    ASSERT_EQ(make_plan(c, *find_environment("pendulum"), 4).plan.slices, 3);
+    const auto whole = started(c, 1);
+    run_to(*whole, 5);
+    EXPECT_EQ(whole->context().agent(0).counters().updates, (5 - 2) * 160u);
+    const auto pieces = started(c, 2);
+    for (uint64_t i = 1; i <= 5; ++i) run_to(*pieces, i);
+    expect_equal(state_of(*pieces), state_of(*whole));
+  }
+}
+
+TEST(BitsTest, TheLagIsOfOneIteration) {
+  Config c = bits_config();
+  c.rollout.policy_lag = 1;
+  const auto backend = started(c);
+  for (uint64_t i = 1; i <= 12; ++i) {
+    const State before = state_of(*backend);
+    run_to(*backend, i);
+    const State after = state_of(*backend);
+    const std::string name = ".layers.0.weight 0";
+    EXPECT_EQ(after.at("agents.actor_lagged" + name), before.at("agents.actor" + name)) << i;
+  }
+}
+
+TEST(BitsTest, AnAgentThatDivergesIsFrozenAndTheOthersGoOn) {
+  Config c = bits_config();
+  c.agents = 3;
+  const auto backend = started(c, 2);
+  const auto healthy = started(c, 1);
+  run_to(*backend, 20);
+  // Agent 1's critic turns into NaN between two launches.
+  const float nan = std::nanf("");
+  const Plan& p = backend->context().plan;
+  backend->write(p.agent_bytes + p.critic_params, sizeof nan, &nan);
+  run_to(*backend, kIterations);
+  run_to(*healthy, kIterations);
+  const auto faults = backend->faults();
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_EQ(faults[0].agent, 1u);
+  EXPECT_EQ(faults[0].iteration, 20u);
+  EXPECT_EQ(faults[0].fault, Fault::kCriticLoss);
+  for (int64_t k : {0, 2}) expect_equal(state_of(*backend, k), state_of(*healthy, k));
+  const State frozen = state_of(*backend, 1);
+  for (int64_t k : {0, 2}) {
+    backend->write(static_cast<uint64_t>(k) * p.agent_bytes + p.critic_params, sizeof nan, &nan);
+  }
+  const std::atomic<bool> stop{false};
+  const RunResult r = backend->run(kIterations + 10, stop);
+  EXPECT_EQ(r.reason, HaltReason::kDiverged);
+  EXPECT_EQ(backend->faults().size(), 3u);
+  State after = state_of(*backend, 1), want = frozen;
+  for (State* s : {&after, &want}) s->erase("agents.counters");  // its iterations are counted still
+  expect_equal(after, want);
+}
+
+}  // namespace
+}  // namespace pendula

@@ -1,0 +1,163 @@
+// kernels/adam.h against the reference: sums of partial gradients, Adam, clipping, decay, targets,
+// the lagged copy of the actor.
+#pragma once
+
+#include "kernels/adam.h"
+#include "tests/kernels/batch.h"
+
+namespace pendula {
+
+struct NetworkPlaces {
+  const NetworkLayout& net;
+  uint64_t params, target, m, v, grad, sumsq;
+  int chunks;
+};
+inline NetworkPlaces places(const Plan& p, bool actor) {
+  if (actor) {
+    return {p.actor,   p.actor_params, p.actor_target, p.actor_m,
+            p.actor_v, p.actor_grad,   p.actor_sumsq,  p.actor_chunks};
+  }
+  return {p.critic,   p.critic_params, p.critic_target, p.critic_m,
+          p.critic_v, p.critic_grad,   p.critic_sumsq,  p.critic_chunks};
+}
+
+template <class T>
+reference::Vector values(const T* p, size_t n) {
+  return reference::Vector(p, p + n);
+}
+inline reference::Vector minus(reference::Vector a, const reference::Vector& b) {
+  for (size_t i = 0; i < a.size(); ++i) a[i] -= b[i];
+  return a;
+}
+
+// Several updates with gradients of our own in slot 1, of which the first has number `done`.
+template <class Runner, class T>
+void check_adam(const Config& config, bool actor, uint64_t done, double gradient_size) {
+  TestArena<Runner, T> arena(config);
+  fill_agents(arena);
+  const Plan& p = arena.plan;
+  const NetworkPlaces at = places(p, actor);
+  const size_t n = at.net.count;
+  const auto a = arena.agent();
+  std::mt19937 random(8);
+  const reference::Adam adam{actor ? config.optimizer.actor_lr : config.optimizer.critic_lr,
+                             config.optimizer.beta1,
+                             config.optimizer.beta2,
+                             config.optimizer.eps,
+                             config.optimizer.weight_decay,
+                             p.max_grad_norm};
+  const reference::Vector before = values(a.at(at.params), n),
+                          target_before = values(a.at(at.target), n);
+  reference::Vector w = before, target = target_before, m(n, 0.0), v(n, 0.0);
+  constexpr int kSlot = 1;
+  for (uint64_t t = done + 1; t <= done + 4; ++t) {
+    const auto agent = arena.agent();
+    agent.counters().updates = t - 1 - kSlot;
+    reference::Vector sum(n, 0.0);
+    for (int part = 0; part < p.partials; ++part) {
+      T* grad = agent.work_at(at.grad) + static_cast<size_t>(part) * n;
+      fill_network(at.net, random, grad);
+      for (size_t i = 0; i < n; ++i) {
+        grad[i] *= static_cast<T>(gradient_size);
+        if (part < used_partials(p, agent.hyper().batch_size)) sum[i] += grad[i];
+      }
+    }
+    if (p.max_grad_norm > 0.0) arena.template run<GradientSum>(kSlot, actor);
+    arena.template run<AdamStep>(kSlot, actor);
+    reference::adam_step(adam, t, sum, w, m, v);
+    if (t % static_cast<uint64_t>(p.target_update_interval) == 0) {
+      reference::soft_update(config.ddpg.tau, w, target);
+    }
+    double squares = 0.0;
+    for (int i = 0; i < at.chunks; ++i)
+      squares += arena.agent().work_at(at.sumsq)[kSlot * at.chunks + i];
+    EXPECT_TRUE(std::fabs(std::sqrt(squares) / reference::norm(sum) - 1.0) <= 1e-6);
+  }
+  // A few roundings of T each update; moves are small differences of numbers 100 to 1000 times
+  // larger, whose rounding they carry.
+  const double rounding = sizeof(T) == 4 ? 1e-6 : 1e-14;
+  const auto after = arena.agent();
+  const reference::Vector moved = minus(values(after.at(at.params), n), before);
+  const reference::Vector target_moved = minus(values(after.at(at.target), n), target_before);
+  expect_near_network(at.net, after.at(at.params), w.data(), rounding, "params");
+  expect_near_network(at.net, after.at(at.m), m.data(), rounding, "m");
+  expect_near_network(at.net, after.at(at.v), v.data(), 2 * rounding, "v");
+  expect_near_norm(moved.data(), minus(w, before).data(), n, 100 * rounding, 0.0, "move");
+  expect_near_norm(target_moved.data(), minus(target, target_before).data(), n, 200 * rounding, 0.0,
+                   "target's move");
+}
+
+template <class Runner, class T>
+void check_all_adams() {
+  for (bool actor : {false, true}) {
+    for (double max_norm : {0.0, 0.05, 1e6}) {
+      for (int batch : {31, 200}) {  // 1 and 4 partial sums
+        SCOPED_TRACE(testing::Message()
+                     << "actor " << actor << ", norm " << max_norm << ", batch " << batch);
+        Config c = test_config();
+        c.actor.hidden = {31, 33};  // 1,280 parameters: three chunks, the last one short
+        c.critic.hidden = {31, 33};
+        c.ddpg.batch_size = batch;
+        c.ddpg.tau = 0.02;
+        c.optimizer.actor_lr = 3e-3;
+        c.optimizer.critic_lr = 2e-3;
+        if (max_norm > 0.0) c.optimizer.max_grad_norm = max_norm;
+        check_adam<Runner, T>(c, actor, 2, 0.1);
+        c.optimizer.beta1 = 0.8;
+        c.optimizer.beta2 = 0.95;
+        c.optimizer.eps = 1e-3;
+        c.optimizer.weight_decay = 0.3;
+        c.ddpg.target_update_interval = 3;
+        check_adam<Runner, T>(c, actor, 1000, 1e-2);
+      }
+    }
+  }
+}
+
+template <class Runner>
+class AdamTest : public testing::Test {};
+TYPED_TEST_SUITE(AdamTest, Runners, RunnerNames);
+
+TYPED_TEST(AdamTest, StepsOfTheReference) { check_all_adams<TypeParam, float>(); }
+TYPED_TEST(AdamTest, StepsOfTheReferenceInDouble) {
+  if constexpr (!TypeParam::kIsCuda) check_all_adams<TypeParam, double>();
+}
+
+TYPED_TEST(AdamTest, TheFirstStepHasTheSizeOfTheLearningRate) {
+  TestArena<TypeParam, float> arena(test_config());
+  fill_agents(arena);
+  const NetworkPlaces at = places(arena.plan, true);
+  const auto a = arena.agent();
+  a.counters().updates = 0;
+  const float before = a.at(at.params)[0];
+  a.work_at(at.grad)[0] = -5.0f;
+  arena.template run<AdamStep>(0, true);
+  EXPECT_NEAR(arena.agent().at(at.params)[0] - before, 1e-3, 1e-6);
+}
+
+TYPED_TEST(AdamTest, TheLaggedActorIsTheOneFromBeforeTheIteration) {
+  Config c = test_config();
+  c.rollout.policy_lag = 1;
+  for (bool due : {true, false}) {
+    for (int slot : {0, 1}) {
+      for (uint32_t slice : {0u, 1u}) {
+        TestArena<TypeParam, float> arena(c);
+        fill_agents(arena);
+        const NetworkPlaces at = places(arena.plan, true);
+        const auto a = arena.agent();
+        if (!due) a.counters().updates = 1u << 30;
+        arena.control().slice = slice;
+        a.work_at(at.grad)[0] = 1.0f;
+        const auto before = values(a.at(at.params), at.net.count);
+        arena.template run<AdamStep>(slot, true);
+        const auto lagged = values(arena.agent().at(arena.plan.actor_lagged), at.net.count);
+        const auto after = values(arena.agent().at(at.params), at.net.count);
+        EXPECT_EQ(after[0] != before[0], due);
+        const bool copied = slot == 0 && slice == 0;
+        EXPECT_EQ(lagged, copied ? before : reference::Vector(at.net.count, 0.0));
+      }
+    }
+  }
+}
+
+}  // namespace pendula
