@@ -82,10 +82,11 @@ struct CudaRunner {
   static void run(const P& program) {
     constexpr uint64_t kSpillBytes = 24u << 20;
     constexpr int kResident = 2;
+    static const DeviceMemory spill = make_device_memory(kResident * kSpillBytes, "the tests");
     int shared = 0;
     PENDULA_CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0));
-    const CudaBuffer<char> spill(kResident * kSpillBytes);
-    const BlockMemory memory{static_cast<uint64_t>(shared), kSpillBytes, spill.data()};
+    const BlockMemory memory{static_cast<uint64_t>(shared), kSpillBytes,
+                             static_cast<char*>(spill.get())};
     launch<CudaBlock<kTf32 ? Products::kTf32 : Products::kFfma>>(nullptr, program, memory,
                                                                  kResident, nullptr);
     PENDULA_CUDA_CHECK(cudaDeviceSynchronize());
