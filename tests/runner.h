@@ -2,7 +2,7 @@
 //
 //   Buffer<T>       n elements where the programs run, between guard words: upload, download, data
 //   run(program)    a struct with grid() and operator()(B&), on every block of the grid
-//   kName, kIsCuda, kIsFast (else long tests are left to the fast one)
+//   kName, kIsCuda
 //   kGemmTolerance  error of a product of matrices, relative to the sum of |a b|
 //
 // Test bodies (tests/kernels/*_tests.h) are typed tests over runners: CpuRunner and ShuffleRunner
@@ -68,7 +68,6 @@ class CpuBuffer {
 struct CpuRunner {
   static constexpr const char* kName = "cpu";
   static constexpr bool kIsCuda = false;
-  static constexpr bool kIsFast = true;
   static constexpr double kGemmTolerance = 1e-6;  // float sums in order, of terms of either sign
   template <class T>
   using Buffer = CpuBuffer<T>;
@@ -86,7 +85,6 @@ struct CpuRunner {
 struct ShuffleRunner {
   static constexpr const char* kName = "shuffle";
   static constexpr bool kIsCuda = false;
-  static constexpr bool kIsFast = false;
   static constexpr double kGemmTolerance = 1e-6;
   template <class T>
   using Buffer = CpuBuffer<T>;

@@ -78,7 +78,9 @@ TYPED_TEST(PhiloxTest, PurposesDimensionsIndicesAndStepsNeverMeet) {
                              0xffffffffull,
                              0x100000000ull,
                              0x100000001ull,
-                             0x3100000000ull};
+                             0x1000000000ull,
+                             0x3100000000ull,
+                             0x8000000000ull};
   std::set<std::tuple<uint32_t, uint32_t, uint32_t, uint32_t>> seen;
   size_t drawn = 0;
   for (uint32_t purpose = 1; purpose <= 9; ++purpose) {

@@ -2,7 +2,7 @@
 // targets and moments after 1, 10 and 100 updates, and every loss and gradient norm on the way.
 #pragma once
 
-#include "kernels/adam.h"
+#include "kernels/iteration.h"
 #include "tests/kernels/batch.h"
 #include "tests/kernels/golden_file.h"
 
@@ -18,7 +18,6 @@ class TorchCase {
   explicit TorchCase(const std::string& name) : file_(name), arena_(config(file_)) {
     const Plan& p = arena_.plan;
     const auto a = arena_.agent();
-    a.hyper().updates_per_step = 1e3;
     // The ring is as full as it gets, and the iteration that comes may update.
     a.counters().iteration = p.ring_rows - 1;
     const auto records = file_.tensor("records");
@@ -35,6 +34,33 @@ class TorchCase {
         }
       }
     }
+  }
+
+  // The list of programs, 50 slots twice, in a slice that has no rollout.
+  void check_slices(TorchTolerance tolerance) {
+    ASSERT_EQ(arena_.plan.update_slots, 50);
+    ASSERT_EQ(arena_.plan.slices, 2);
+    for (uint64_t slice = 0; slice < 2; ++slice) {
+      arena_.agent().counters().iteration = arena_.plan.ring_rows - 1;
+      arena_.control().slice = 1;
+      arena_.push();
+      for_each_program(arena_.context, [&](const auto& program) { arena_.run_only(program); });
+      arena_.pull();
+      EXPECT_EQ(arena_.agent().counters().updates, 50 * (slice + 1));
+    }
+    compare("u100", tolerance);
+    const auto losses = file_.tensor("losses"), norms = file_.tensor("norms");
+    double want[4] = {};
+    for (size_t i = 0; i < 200; ++i) {
+      want[i % 2] += losses[i];
+      want[2 + i % 2] += norms[i];
+    }
+    const ReportSums& got = arena_.agent().report();
+    EXPECT_EQ(got.updates, 100.0);
+    expect_scalar(got.critic_loss, want[0], tolerance, "critic loss", 100);
+    expect_scalar(got.actor_loss, want[1], tolerance, "actor loss", 100);
+    expect_scalar(got.grad_norm_critic, want[2], tolerance, "critic's norm", 100);
+    expect_scalar(got.grad_norm_actor, want[3], tolerance, "actor's norm", 100);
   }
 
   // early: for the first 50 updates.
@@ -69,6 +95,8 @@ class TorchCase {
   static Config config(const GoldenFile& file) {
     Config c = file.config();
     c.replay.warmup_steps = 0;
+    // A hundred updates in an iteration, in two slices.
+    c.ddpg.updates_per_step = 100.0 / static_cast<double>(c.env.num_envs);
     return c;
   }
   static std::string tensor_name(const std::string& when, const std::string& network, int layer,
@@ -161,6 +189,7 @@ TYPED_TEST(TorchTest, HundredUpdatesInDouble) {
     for (const char* name : {"torch_base", "torch_odd", "torch_relu_single"}) {
       SCOPED_TRACE(name);
       TorchCase<TypeParam, double>(name).check(equal, equal);
+      TorchCase<TypeParam, double>(name).check_slices(equal);
     }
   }
 }
