@@ -12,8 +12,9 @@ namespace pendula {
 
 // control: where set, a program of a launch that has halted does nothing (the rest of an unrolled
 // turn). Fewer blocks than the program's grid may be resident: each then takes several in turn.
+// One block per multiprocessor is enough (scratch fills it), so that registers need not spill.
 template <class Block, class Program>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, 1)
     run_program(const __grid_constant__ Program program, const __grid_constant__ BlockMemory memory,
                 const Control* control) {
   if (control != nullptr && control->halted != 0) return;

@@ -52,6 +52,9 @@ inline CudaEvent make_event() {
   return CudaEvent(e);
 }
 
+// Bytes as MiB, rounded up.
+inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + 0xfffff) >> 20); }
+
 // what: for the sentence on running out of it ("the training state").
 inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what) {
   void* p = nullptr;
@@ -61,9 +64,8 @@ inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what) 
     size_t free = 0, total = 0;
     PENDULA_CUDA_CHECK(cudaMemGetInfo(&free, &total));
     throw Error(ExitCode::kMemory,
-                "out of memory on the GPU: " + what + " needs " + std::to_string(bytes >> 20) +
-                    " MiB, " + std::to_string(free >> 20) + " MiB of " +
-                    std::to_string(total >> 20) +
+                "out of memory on the GPU: " + what + " needs " + mebibytes(bytes) + " MiB, " +
+                    mebibytes(free) + " MiB of " + mebibytes(total) +
                     " MiB are free; lower replay.capacity, env.num_envs or agents");
   }
   PENDULA_CUDA_CHECK(error);
@@ -76,7 +78,7 @@ inline PinnedMemory make_pinned_memory(uint64_t bytes, unsigned flags) {
   const cudaError_t error = cudaHostAlloc(&p, bytes, flags);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
-    throw Error(ExitCode::kMemory, "out of pinned host memory: " + std::to_string(bytes >> 20) +
+    throw Error(ExitCode::kMemory, "out of pinned host memory: " + mebibytes(bytes) +
                                        " MiB could not be had; lower agents, or free memory");
   }
   PENDULA_CUDA_CHECK(error);

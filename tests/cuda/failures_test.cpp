@@ -86,17 +86,18 @@ void expect(const Outcome& o, ExitCode code, const std::string& words) {
 // Makes the n-th call fail for n = 1, 2, ... until a run has fewer calls; every failure must end
 // with `code` and the words. Expects at least `at_least` such calls.
 void fail_each(const std::string& variable, ExitCode code, const std::string& words, int at_least,
-               bool wide) {
+               bool wide, int step = 1) {
   if (!simulated()) GTEST_SKIP() << "needs the simulator to make a call fail";
+  constexpr int kMost = 400;
   int n = 1;
-  for (; n < 100; ++n) {
+  for (; n < kMost; n += n < 4 ? 1 : step) {
     SCOPED_TRACE(variable + "=" + std::to_string(n));
     const Outcome o = run_with({{variable, std::to_string(n)}}, wide);
     if (o.exit_code == 0) break;
     expect(o, code, words);
   }
   EXPECT_GT(n, at_least);
-  EXPECT_LT(n, 100);
+  EXPECT_LT(n, kMost);
 }
 
 TEST(CudaFailures, NothingFails) {
@@ -108,13 +109,22 @@ TEST(CudaFailures, EachAllocation) {
   fail_each("CUDASIM_FAIL_MALLOC", ExitCode::kMemory, "out of", 3, true);
 }
 TEST(CudaFailures, EachLaunch) {
-  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "launch.h", 2, false);
+  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "reported an error", 100, false, 23);
 }
 TEST(CudaFailures, EachCopy) {
   fail_each("CUDASIM_FAIL_MEMCPY", ExitCode::kDevice, "cudaMemcpyAsync", 3, false);
 }
 TEST(CudaFailures, EachSynchronisation) {
   fail_each("CUDASIM_FAIL_SYNC", ExitCode::kDevice, "cuda", 1, false);
+}
+TEST(CudaFailures, ErrorsThatStay) {  // cudaErrorIllegalAddress: every later call fails, too
+  if (!simulated()) GTEST_SKIP() << "needs the simulator";
+  for (const char* variable : {"CUDASIM_FAIL_LAUNCH", "CUDASIM_FAIL_SYNC", "CUDASIM_FAIL_MEMCPY"}) {
+    const Outcome o = run_with({{variable, "2:700"}});
+    expect(o, ExitCode::kDevice, "cudaErrorIllegalAddress");
+    const size_t first = o.words.find("cudaErrorIllegalAddress");  // and said once
+    EXPECT_EQ(o.words.find("cudaErrorIllegalAddress", first + 1), std::string::npos) << o.words;
+  }
 }
 TEST(CudaFailures, NoDevice) {
   if (!simulated()) GTEST_SKIP() << "needs the simulator";
