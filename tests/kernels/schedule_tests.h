@@ -142,9 +142,10 @@ TYPED_TEST(ScheduleTest, AdvanceAddsUpAndReports) {
 TYPED_TEST(ScheduleTest, AFaultNamesItsPlaceAndFreezesItsAgent) {
   const Config c = advance_config();
   const float bad[2] = {std::nanf(""), INFINITY};
+  using Offset = uint64_t Plan::*;
   struct Case {
     Fault fault;
-    uint64_t Plan::*place;
+    Offset place;
     int at, update;
   };
   // In the second update (slot 1): part 2 of the losses, and the last chunks.

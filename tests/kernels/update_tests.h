@@ -69,9 +69,9 @@ void check_tile(Config config, double tolerance) {
     for (size_t n = 0; n < kRows; ++n) {
       const auto& t = batch[std::min(static_cast<size_t>(first) + n, batch.size() - 1)];
       double reward;
-      const auto obs = reference::observe({t.theta, t.theta_dot});
-      const auto next_obs =
-          reference::observe(reference::step({}, {t.theta, t.theta_dot}, t.torque, &reward));
+      const reference::PendulumState state = {t.theta, t.theta_dot};
+      const auto obs = reference::observe(state);
+      const auto next_obs = reference::observe(reference::step({}, state, t.torque, &reward));
       for (size_t d = 0; d < 3; ++d) {
         x[d * kRows + n] = obs[d];
         next[d * kRows + n] = next_obs[d];
