@@ -11,7 +11,9 @@ foreach(source IN LISTS cuda_tests)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE pendula_cuda_objects pendula_core
     GTest::gtest GTest::gtest_main)
-  target_compile_definitions(${name} PRIVATE PENDULA_CUDA_PLUGIN_FILE="$<TARGET_FILE:pendula_cuda>")
+  target_compile_definitions(${name} PRIVATE
+    PENDULA_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
+    PENDULA_CUDA_PLUGIN_FILE="$<TARGET_FILE:pendula_cuda>")
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests
     CUDA_ARCHITECTURES "${PENDULA_CUDA_ARCHITECTURES}"
