@@ -7,6 +7,8 @@ using ReferenceRunner = CpuRunner;  // what whole runs are compared with
 }  // namespace pendula
 
 #include "tests/kernels/adam_tests.h"
+#include "tests/kernels/evaluate_tests.h"
+#include "tests/kernels/replay_tests.h"
 #include "tests/kernels/rollout_tests.h"
 #include "tests/kernels/schedule_tests.h"
 #include "tests/kernels/torch_tests.h"

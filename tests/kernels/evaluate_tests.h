@@ -1,0 +1,97 @@
+// Evaluation against the reference: every episode alone, from its own initial state, to its own
+// end.
+#pragma once
+
+#include "kernels/evaluate.h"
+#include "kernels/initialise.h"
+#include "tests/kernels/arena.h"
+#include "tests/kernels/point_env.h"
+
+namespace pendula {
+
+template <class Runner>
+class EvaluateTest : public testing::Test {};
+TYPED_TEST_SUITE(EvaluateTest, Runners, RunnerNames);
+
+template <class Runner, class T>
+void check_evaluation(Config c, double tolerance) {
+  c.agents = 2;
+  c.env.max_episode_steps = 20;
+  TestArena<Runner, T> arena(c);
+  arena.template run<Initialise>();
+  const auto run = [&](int episodes) {
+    const size_t n = static_cast<size_t>(episodes) * 2;
+    typename Runner::template Buffer<T> returns(n);
+    typename Runner::template Buffer<uint32_t> lengths(n);
+    arena.run_program(
+        Evaluate<Pendulum, T>{arena.context, episodes, returns.data(), lengths.data()});
+    for (uint32_t l : lengths.download()) EXPECT_EQ(l, 20u);
+    return returns.download();
+  };
+  const std::vector<T> many = run(130), few = run(33);
+  for (size_t k = 0; k < 2; ++k) {
+    const auto actor =
+        reference::unpack(arena.plan.actor, arena.agent(int(k)).at(arena.plan.actor_params));
+    for (uint32_t i = 0; i < 130; ++i) {
+      const Uint4 r = philox({7, i, 0, 0}, c.seed + k);
+      reference::PendulumState s = {((r.x >> 8) / 8388608.0 - 1.0) * M_PI,
+                                    (r.y >> 8) / 8388608.0 - 1.0};
+      double total = 0.0;
+      for (int t = 0; t < 20; ++t) {
+        double reward;
+        s = reference::step({}, s, 2.0 * reference::policy(actor, reference::observe(s))[0],
+                            &reward);
+        total += reward;
+      }
+      const double error = std::fabs(many[k * 130 + i] - total);
+      EXPECT_TRUE(error <= tolerance) << "episode " << i << " is off by " << error;
+      EXPECT_EQ(many[k * 130 + i], i < 33 ? few[k * 33 + i] : many[k * 130 + i]);
+    }
+  }
+}
+
+TYPED_TEST(EvaluateTest, EvaluationIsTheReferencesAndOfEachEpisodeAlone) {
+  // 20 rewards of up to 16, whose states' rounding has grown e^3.9-fold at most.
+  check_evaluation<TypeParam, float>(test_config(),
+                                     1e-3 + 200.0 * (TypeParam::kGemmTolerance - 1e-6));
+  if constexpr (!TypeParam::kIsCuda) check_evaluation<TypeParam, double>(test_config(), 1e-11);
+}
+
+TYPED_TEST(EvaluateTest, EvaluationStopsAtTheEndOfAnEpisode) {
+  Config c = test_config();
+  c.env.max_episode_steps = 40;
+  TestArena<TypeParam, float, Point> arena(c);
+  arena.template run<Initialise>();
+  constexpr int kEpisodes = 70;
+  typename TypeParam::template Buffer<float> returns(kEpisodes);
+  typename TypeParam::template Buffer<uint32_t> lengths(kEpisodes);
+  arena.run_program(
+      Evaluate<Point, float>{arena.context, kEpisodes, returns.data(), lengths.data()});
+  const auto actor = reference::unpack(arena.plan.actor, arena.agent().at(arena.plan.actor_params));
+  const auto length = lengths.download();
+  const auto total = returns.download();
+  const double tolerance = 1e-2 + 100.0 * (TypeParam::kGemmTolerance - 1e-6);
+  int early = 0, equal = 0;
+  for (uint32_t i = 0; i < kEpisodes; ++i) {
+    const Uint4 r = philox({7, i, 0, 0}, c.seed);
+    double x = (r.x >> 8) / 8388608.0 - 1.0, y = (r.y >> 8) / 8388608.0 - 1.0;
+    double heading = (r.z >> 8) / 8388608.0 - 1.0, sum = 0.0;
+    uint32_t t = 0;
+    for (bool out = false; !out && t < 40; ++t) {
+      const auto a = reference::policy(actor, {x, y, std::sin(heading), std::cos(heading)});
+      x += 0.5 * a[0] * std::cos(heading);
+      y += 0.5 * a[0] * std::sin(heading);
+      heading += 3.0 * a[1];
+      sum -= x * x + y * y;
+      out = std::fabs(x) > 1.0;
+    }
+    early += t < 40 ? 1 : 0;
+    equal += t == length[i] && std::fabs(sum - total[i]) <= tolerance ? 1 : 0;
+  }
+  EXPECT_GT(early, 5);
+  EXPECT_LT(early, kEpisodes);
+  // An end that rounding decides may fall a step beside, and everything after a turn differs.
+  EXPECT_GE(equal, TypeParam::kGemmTolerance > 1e-5 ? kEpisodes / 2 : kEpisodes - 2);
+}
+
+}  // namespace pendula
