@@ -57,8 +57,12 @@ build_tests() {
     options=(-DPENDULA_CUDA=ON -DPENDULA_CUDA_ARCHITECTURES=90-virtual
       "-DPENDULA_CUDA_LAUNCHER=$root/build/cudasim/cudasim-run")
   fi
+  # Warnings are errors in CI, but for those of g++ 12 that std::string's own operator+ sets off.
+  if [ "${CI:-}" = true ]; then
+    options+=(-DPENDULA_WERROR=ON "-DCMAKE_CXX_FLAGS=-Wno-error=array-bounds -Wno-error=stringop-overflow")
+  fi
   quiet build/log/test-configure cmake -S . -B build/test -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DPENDULA_NATIVE=ON -DPENDULA_WERROR=ON -DPENDULA_TESTS=ON -DPENDULA_BENCH=ON \
+    -DPENDULA_NATIVE=ON -DPENDULA_TESTS=ON -DPENDULA_BENCH=ON \
     "${options[@]}" || return 1
   quiet build/log/test-build cmake --build build/test -j "$jobs"
 }
