@@ -190,7 +190,9 @@ TYPED_TEST(TorchTest, HundredUpdatesInDouble) {
     for (const char* name : {"torch_base", "torch_odd", "torch_relu_single"}) {
       SCOPED_TRACE(name);
       TorchCase<TypeParam, double>(name).check(equal, equal);
-      TorchCase<TypeParam, double>(name).check_slices(equal);
+      if constexpr (std::is_same_v<TypeParam, ReferenceRunner>) {
+        TorchCase<TypeParam, double>(name).check_slices(equal);
+      }
     }
   }
 }

@@ -239,6 +239,7 @@ TYPED_TEST(UpdateTest, GradientsAreThoseOfTheLosses) {
       for (Loss loss : {Loss::kMse, Loss::kHuber}) {
         SCOPED_TRACE(testing::Message() << static_cast<int>(a) << " " << static_cast<int>(loss));
         Config c = test_config();
+        c.replay.capacity = 33 * 4;  // little to copy, for each of a thousand differences
         set_activation(c, a);
         c.ddpg.loss = loss;
         for (bool actor : {false, true}) {
