@@ -263,7 +263,7 @@ TEST(CudaBackend, SaysWhatItRunsOn) {
 }
 
 TEST(CudaPlugin, TrainsAndThrowsThroughTheSharedLibrary) {
-  setenv("PENDULA_CUDA_PLUGIN", PENDULA_CUDA_PLUGIN_FILE, 1);
+  setenv("PENDULA_CUDA_PLUGIN", PENDULA_CUDA_PLUGIN_FILE, 0);
   const CudaProbe probe = probe_cuda();
   ASSERT_TRUE(probe.available) << probe.sentence;
   const Config c = small_config();
