@@ -22,3 +22,9 @@ foreach(source IN LISTS cuda_tests)
   add_test(NAME ${name} COMMAND ${PENDULA_CUDA_LAUNCHER} $<TARGET_FILE:${name}>
            WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
 endforeach()
+
+# calls_test counts the runtime's calls.
+foreach(call GraphLaunch Memcpy MemcpyAsync LaunchKernel StreamSynchronize DeviceSynchronize
+             EventSynchronize)
+  target_link_options(cuda_calls_test PRIVATE -Wl,--wrap=cuda${call})
+endforeach()

@@ -159,18 +159,16 @@ class TorchCase {
 };
 
 // Rounding of 1e-7 (in less precise products: theirs) grows slowly along the updates of a network
-// that learns, until a relu's input has another sign than PyTorch's: then a unit whose gradient was
+// that learns, unless a relu's input gets another sign than PyTorch's: then a unit whose gradient was
 // 0 until then gets Adam's first step, a whole learning rate, in one of the two only. In float that
-// happens to one unit of torch_base, after 57 updates; in tf32 to many, and single losses and norms
-// then differ by what such units add.
+// happens in none of the files (it did in one of six seeds tried for torch_base, 6e-3 on the moments);
+// in tf32 to many units, and single losses and norms then differ by what such units add.
 template <class Runner>
-void check_float(const char* name, bool meets_a_kink) {
+void check_float(const char* name) {
   const double size = Runner::kGemmTolerance / 1e-6;
   const TorchTolerance early = {1e-6 * size, 1e-5 * size, 2e-5 * size};
-  const TorchTolerance kink = {1e-3, 5e-2, 1e-2}, rough = {3e-2, 3e-1, 0.6};
-  const TorchTolerance late = size > 100     ? rough
-                              : meets_a_kink ? kink
-                                             : TorchTolerance{1e-4, 1e-3, 1e-4};
+  const TorchTolerance late = size > 100 ? TorchTolerance{3e-2, 3e-1, 0.6}
+                                         : TorchTolerance{1e-4, 1e-3, 1e-4};
   TorchCase<Runner, float>(name).check(early, late);
 }
 
@@ -181,7 +179,7 @@ TYPED_TEST_SUITE(TorchTest, Runners, RunnerNames);
 TYPED_TEST(TorchTest, HundredUpdates) {
   for (const char* name : {"torch_base", "torch_odd", "torch_relu_single"}) {
     SCOPED_TRACE(name);
-    check_float<TypeParam>(name, std::string(name) == "torch_base");
+    check_float<TypeParam>(name);
   }
 }
 TYPED_TEST(TorchTest, HundredUpdatesInDouble) {
