@@ -22,6 +22,7 @@ struct FaultReport {
 struct RunResult {
   HaltReason reason;
   uint64_t iteration;  // iterations completed
+  uint64_t updates;    // updates of agent 0 completed
 };
 
 struct Evaluation {

@@ -1,6 +1,7 @@
-// The actor's gradient by the deterministic policy gradient (Silver et al. 2014, eq. 9; Lillicrap et
-// al. 2015, Algorithm 1): L = -1/B sum_i Q(s_i, mu(s_i)), the actions computed anew by the current
-// actor and judged by the critic after its update. Split into partial sums as critic_update.h does.
+// The actor's gradient by the deterministic policy gradient (Silver et al. 2014, eq. 9; Lillicrap
+// et al. 2015, Algorithm 1): L = -1/B sum_i Q(s_i, mu(s_i)), the actions computed anew by the
+// current actor and judged by the critic after its update. Split into partial sums as
+// critic_update.h does.
 #pragma once
 
 #include "kernels/mlp.h"
@@ -46,9 +47,8 @@ struct ActorGradient {
       const int rows = batch_size - first < kRows ? batch_size - first : kRows;
       sample_tile<Env>(b, agent, context.env, update, first, batch);
       forward_hidden(b, p.actor, params, batch.x, hidden);
-      forward_head(b, p.actor, params, batch.x, hidden, [=](int m, int n, auto v) {
-        store(action + m * B::kLd + n, tanh(v));
-      });
+      forward_head(b, p.actor, params, batch.x, hidden,
+                   [=](int m, int n, auto v) { store(action + m * B::kLd + n, tanh(v)); });
       b.sync();
       forward_hidden(b, p.critic, critic, batch.x, critic_hidden);
       forward_head(b, p.critic, critic, batch.x, critic_hidden,

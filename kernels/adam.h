@@ -1,7 +1,8 @@
-// The end of an update of one network: the partial gradients summed in their order, Adam (Kingma and
-// Ba 2015, Algorithm 1, as torch.optim.Adam computes it; weight_decay is L2, added to the gradient),
-// and the soft update of the target, theta' <- theta' + tau (theta - theta') (Lillicrap et al. 2015).
-// A block handles kAdamChunk parameters; it also leaves the sum of its squared gradient behind.
+// The end of an update of one network: the partial gradients summed in their order, Adam (Kingma
+// and Ba 2015, Algorithm 1, as torch.optim.Adam computes it; weight_decay is L2, added to the
+// gradient), and the soft update of the target, theta' <- theta' + tau (theta - theta') (Lillicrap
+// et al. 2015). A block handles kAdamChunk parameters; it also leaves the sum of its squared
+// gradient behind.
 //
 // With a bound on the gradient's norm two programs follow each other: GradientSum (sums, squares),
 // then AdamStep, which scales by min(1, max_grad_norm / (norm + 1e-6)) as torch's clip_grad_norm_.
@@ -42,8 +43,8 @@ PENDULA_FN T squared_norm(B& b, const T* sumsq, int chunks) {
   return b.template reduce<T>(chunks, [=](int i) { return sumsq[i]; });
 }
 
-// g(i) for the parameters i of one chunk: the partial gradients summed in order into partial 0 (when
-// keep) and its squares into sumsq[part]. Then f(i, g, V).
+// g(i) for the parameters i of one chunk: the partial gradients summed in order into partial 0
+// (when keep) and its squares into sumsq[part]. Then f(i, g, V).
 template <class T, class B, class F>
 PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, int partials, bool keep,
                              F f) {
@@ -148,9 +149,8 @@ struct AdamStep {
       }
     };
     if (clip) {
-      b.template for_lanes<T>(n, [=](int i, auto tag) {
-        adam(begin + i, load_as<decltype(tag)>(o.grad + begin + i));
-      });
+      b.template for_lanes<T>(
+          n, [=](int i, auto tag) { adam(begin + i, load_as<decltype(tag)>(o.grad + begin + i)); });
     } else {
       for_gradient(b, o, part, partials, false, adam);
     }

@@ -1,5 +1,5 @@
-// The end of a slice: Advance adds up what the blocks left behind, looks for a NaN or an Inf, moves the
-// counters and writes report rows; SetHalt decides whether the launch goes on.
+// The end of a slice: Advance adds up what the blocks left behind, looks for a NaN or an Inf, moves
+// the counters and writes report rows; SetHalt decides whether the launch goes on.
 #pragma once
 
 #include "kernels/math.h"
@@ -85,6 +85,7 @@ struct Advance {
       }
       c.updates = updates + static_cast<uint64_t>(made);
       if (last) c.iteration += 1;
+      c.slice = last ? 0 : slice + 1;
       const bool row = last && c.iteration % p.report_iterations == 0;
       if (row) write_row(a, sum, b.index());
       a.report() = row ? ReportSums{} : sum;
@@ -97,8 +98,9 @@ struct Advance {
   PENDULA_FN void write_row(const AgentView<T>& a, const ReportSums& sum, int agent) const {
     const Plan& p = context.plan;
     const uint64_t slot = context.control().rows_written % p.report_slots;
-    ReportRow& r = context.report_ring()[slot * static_cast<uint64_t>(p.agents) +
-                                         static_cast<uint64_t>(agent)];
+    ReportRow& r =
+        context
+            .report_ring()[slot * static_cast<uint64_t>(p.agents) + static_cast<uint64_t>(agent)];
     const AgentCounters& c = a.counters();
     r.agent = static_cast<uint64_t>(agent);
     r.iteration = c.iteration;
@@ -116,7 +118,8 @@ struct Advance {
   }
 };
 
-// One block. B::publish(page) makes what was written visible to the host before the counters are.
+// One block. A stop that is asked for ends the launch after this slice, everything else after the
+// iteration. store_shared makes what was written before visible to the host first.
 template <class Env, class T>
 struct SetHalt {
   Context<Env, T> context;
@@ -127,18 +130,21 @@ struct SetHalt {
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
     const auto& ctx = context;
-    const double running = b.template reduce<double>(p.agents, [&](int k) {
-      return ctx.agent(k).counters().fault == 0 ? 1.0 : 0.0;
-    });
+    const double running = b.template reduce<double>(
+        p.agents, [&](int k) { return ctx.agent(k).counters().fault == 0 ? 1.0 : 0.0; });
     b.for_each(1, [&](int) {
       Control& c = ctx.control();
+      HostPage* page = ctx.page;
+      const uint32_t stop = B::load_shared(&page->stop);
+      c.updates = ctx.agent(0).counters().updates;
       c.slice = c.slice + 1 == static_cast<uint32_t>(p.slices) ? 0 : c.slice + 1;
-      if (c.slice != 0) return;
+      if (c.slice != 0) {
+        c.halted = stop;
+        return;
+      }
       c.iteration += 1;
       if (c.iteration % p.report_iterations == 0) c.rows_written += 1;
-      HostPage* page = ctx.page;
       const uint64_t taken = B::load_shared(&page->rows_taken);
-      const uint32_t stop = B::load_shared(&page->stop);
       if (running == 0.0) {
         c.halted = 1 + static_cast<uint32_t>(HaltReason::kDiverged);
       } else if (c.iteration >= c.until_iteration) {

@@ -40,8 +40,8 @@ class CpuBlock {
 
   PENDULA_FN void sync() const {}
 
-  // n elements of scratch, not initialised, aligned to 64 bytes. Every thread of the block makes the
-  // same calls.
+  // n elements of scratch, not initialised, aligned to 64 bytes. Every thread of the block makes
+  // the same calls.
   template <class T>
   T* shared(int n) {
     const std::size_t bytes = (static_cast<std::size_t>(n) * sizeof(T) + 63) / 64 * 64;
@@ -66,7 +66,8 @@ class CpuBlock {
   }
 
   // C(m, n) = sum over k of A(m, k) B(k, n), given to epilogue(m, n, value) where value holds one
-  // element, or the elements n, n + 1, ... of one register. gemm_fp32 is never reduced in precision.
+  // element, or the elements n, n + 1, ... of one register. gemm_fp32 is never reduced in
+  // precision.
   template <class T, class E>
   PENDULA_FN void gemm(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epilogue) {
     gemm_wide<T>(M, N, K, A, B, transpose_buffer<T>(M, N, K, B), epilogue);

@@ -25,7 +25,8 @@ struct BeginLaunch {
       Control& c = ctx.control();
       c.until_iteration = until;
       c.iteration = iteration;
-      c.slice = 0;
+      c.updates = ctx.agent(0).counters().updates;
+      c.slice = static_cast<uint32_t>(ctx.agent(0).counters().slice);
       c.halted = iteration >= until ? 1 + static_cast<uint32_t>(HaltReason::kReached) : 0;
       c.rows_written = B::load_shared(&ctx.page->rows_written);
       B::store_shared(&ctx.page->iteration, iteration);

@@ -3,7 +3,8 @@
 //   L = 1/B sum_i l(Q(s_i, a_i) - y_i),   l(d) = d^2 (mse) or Huber with delta 1
 //
 // on the stored, noisy actions. One block makes one of the partial sums: every partials-th tile of
-// kRows samples. Writes its partial gradient (critic_grad) and its share of the loss and of Q (losses).
+// kRows samples. Writes its partial gradient (critic_grad) and its share of the loss and of Q
+// (losses).
 #pragma once
 
 #include "kernels/program.h"
@@ -60,9 +61,9 @@ struct CriticGradient {
         const T slope = kind == Loss::kHuber ? d : d + d;
         const bool live = n < rows;
         loss[n] = live ? (linear ? abs(d) - T(0.5) : square) : T(0);
-        delta[n] = live ? inverse * (linear ? select(d < T(0), T(-1), select(d > T(0), T(1), d))
-                                            : slope)
-                        : T(0);
+        delta[n] =
+            live ? inverse * (linear ? select(d < T(0), T(-1), select(d > T(0), T(1), d)) : slope)
+                 : T(0);
         q[n] = live ? q[n] : T(0);
       });
       b.sync();

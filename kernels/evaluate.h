@@ -1,5 +1,6 @@
-// Evaluation: episodes of the deterministic policy from initial states of their own (a function of the
-// agent's seed and the episode's number). Reads the actor and nothing else of the training state.
+// Evaluation: episodes of the deterministic policy from initial states of their own (a function of
+// the agent's seed and the episode's number). Reads the actor and nothing else of the training
+// state.
 #pragma once
 
 #include "kernels/rollout.h"
@@ -33,8 +34,8 @@ struct Evaluate {
 
     b.for_each(kRows, [&](int n) {
       T state[S];
-      reset_state<Env, T>(context.env, seed, Purpose::kEvalReset,
-                          static_cast<uint64_t>(first + n), 0, state);
+      reset_state<Env, T>(context.env, seed, Purpose::kEvalReset, static_cast<uint64_t>(first + n),
+                          0, state);
       for (int d = 0; d < S; ++d) e.state[d * B::kLd + n] = state[d];
       total[n] = T(0);
       length[n] = T(0);

@@ -1,7 +1,8 @@
-// Matrix products of the CPU backend: C(m, n) = sum over k of A(m, k) B(k, n), handed to an epilogue
-// register by register. A is read one element at a time and broadcast, at any strides; B is read in
-// registers along n. A B that lies contiguous in k (a weight gradient, which contracts over the rows
-// of the batch) is transposed into scratch first, or multiplied by dot products where C is narrow.
+// Matrix products of the CPU backend: C(m, n) = sum over k of A(m, k) B(k, n), handed to an
+// epilogue register by register. A is read one element at a time and broadcast, at any strides; B
+// is read in registers along n. A B that lies contiguous in k (a weight gradient, which contracts
+// over the rows of the batch) is transposed into scratch first, or multiplied by dot products where
+// C is narrow.
 //
 // Order of every sum: k ascending (dot products: by lanes, then a tree over the lanes).
 #pragma once
@@ -74,12 +75,23 @@ inline void gemm_panel(int M, int n0, int valid, int K, const Matrix<T>& A, cons
   }
   const T* a = A.p + static_cast<long>(m) * A.row;
   switch (M - m) {
-    case 1: gemm_tile<T, 1, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue); break;
-    case 2: gemm_tile<T, 2, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue); break;
-    case 3: gemm_tile<T, 3, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue); break;
-    case 4: gemm_tile<T, 4, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue); break;
-    case 5: gemm_tile<T, 5, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue); break;
-    default: break;
+    case 1:
+      gemm_tile<T, 1, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue);
+      break;
+    case 2:
+      gemm_tile<T, 2, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue);
+      break;
+    case 3:
+      gemm_tile<T, 3, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue);
+      break;
+    case 4:
+      gemm_tile<T, 4, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue);
+      break;
+    case 5:
+      gemm_tile<T, 5, NV>(m, n0, valid, K, a, A.row, A.col, b, ldb, epilogue);
+      break;
+    default:
+      break;
   }
 }
 
@@ -123,8 +135,9 @@ template <class T, class E>
 inline void gemm_dot(int M, int N, int K, const Matrix<T>& A, const Matrix<T>& B, E& epilogue) {
   for (int m = 0; m < M; ++m) {
     for (int n = 0; n < N; ++n) {
-      epilogue(m, n,
-               dot(K, A.p + static_cast<long>(m) * A.row, A.col, B.p + static_cast<long>(n) * B.col));
+      epilogue(
+          m, n,
+          dot(K, A.p + static_cast<long>(m) * A.row, A.col, B.p + static_cast<long>(n) * B.col));
     }
   }
 }

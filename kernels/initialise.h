@@ -1,5 +1,5 @@
-// The state before the first iteration: weights, targets as exact copies, environments at the start of
-// an episode; moments, ring and counters are 0 already. hyper is written by the host before.
+// The state before the first iteration: weights, targets as exact copies, environments at the start
+// of an episode; moments, ring and counters are 0 already. hyper is written by the host before.
 //
 //   torch: weight and bias ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) (torch.nn.Linear)
 //   paper: the same, but U(-3e-3, 3e-3) in the last layer (Lillicrap et al. 2015, section 7)
@@ -44,9 +44,8 @@ struct Initialise {
     const uint64_t seed = a.hyper().seed;
     for (int l = 0; l < net.layers; ++l) {
       const bool head = l + 1 == net.layers;
-      const T bound = head && init == Init::kPaper
-                          ? T(3e-3)
-                          : T(1) / sqrt(static_cast<T>(net.size[l]));
+      const T bound =
+          head && init == Init::kPaper ? T(3e-3) : T(1) / sqrt(static_cast<T>(net.size[l]));
       for (uint32_t bias = 0; bias < 2; ++bias) {
         const int n = net.size[l + 1] * (bias != 0 ? 1 : net.size[l]);
         const uint32_t first = bias != 0 ? net.bias[l] : net.weight[l];

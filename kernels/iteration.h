@@ -1,7 +1,7 @@
-// One slice of an iteration, as the list of its programs in order: the loop of Algorithm 1 (Lillicrap
-// et al. 2015). Backends run it: the CPU's pool with a barrier between programs, CUDA as the nodes of a
-// graph. An iteration of more than kMaxUpdateSlots updates takes several slices; the rollout takes
-// place in the first.
+// One slice of an iteration, as the list of its programs in order: the loop of Algorithm 1
+// (Lillicrap et al. 2015). Backends run it: the CPU's pool with a barrier between programs, CUDA as
+// the nodes of a graph. An iteration of more than kMaxUpdateSlots updates takes several slices; the
+// rollout takes place in the first.
 #pragma once
 
 #include "kernels/actor_update.h"

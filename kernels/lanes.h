@@ -27,8 +27,8 @@ PENDULA_FN double select(bool m, double a, double b) { return m ? a : b; }
 PENDULA_FN float as_real(bool m, float) { return m ? 1.0f : 0.0f; }
 PENDULA_FN double as_real(bool m, double) { return m ? 1.0 : 0.0; }
 
-// a * b + c, rounded once where the machine can (the compiler is told not to fuse by itself, so that
-// one program gives the same bits in a vector loop and in its tail).
+// a * b + c, rounded once where the machine can (the compiler is told not to fuse by itself, so
+// that one program gives the same bits in a vector loop and in its tail).
 PENDULA_FN float fma(float a, float b, float c) {
 #if PENDULA_FUSED
   return __builtin_fmaf(a, b, c);

@@ -2,8 +2,9 @@
 //
 // In float they are our own, the same operations in the same order on every backend (libm, CUDA and
 // vector libraries all differ), branch free so that they vectorise. Coefficients: Cephes (Moshier).
-// Errors, checked by tests/kernels/math_tests.h: sin, cos 1e-7 absolute for |x| <= 8192 and 2 ulp for
-// |x| <= pi/4, exp 2 ulp, log 2 ulp, tanh 3 ulp, sigmoid 3 ulp. In double they are the library's.
+// Errors, checked by tests/kernels/math_tests.h: sin, cos 1e-7 absolute for |x| <= 8192 and 2 ulp
+// for |x| <= pi/4, exp 2 ulp, log 2 ulp, tanh 3 ulp, sigmoid 3 ulp. In double they are the
+// library's.
 #pragma once
 
 #include <cmath>

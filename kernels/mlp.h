@@ -2,8 +2,9 @@
 // head, whose output goes to an epilogue (tanh of the actor, TD target, ...).
 //
 // Buffers are feature-major: element (feature, row) at [feature * kLd + row], so that rows of the
-// batch lie in registers or in neighbouring threads. Backward overwrites each hidden activation with
-// its delta, dLoss/dz, and adds into (or, for a tile that is the first, overwrites) the gradient.
+// batch lie in registers or in neighbouring threads. Backward overwrites each hidden activation
+// with its delta, dLoss/dz, and adds into (or, for a tile that is the first, overwrites) the
+// gradient.
 #pragma once
 
 #include "kernels/activation.h"
@@ -73,16 +74,15 @@ PENDULA_FN void forward_head(B& b, const NetworkLayout& net, const T* params, co
   const int in = net.size[l];
   const T* bias = params + net.bias[l];
   b.template gemm_fp32<T>(net.size[l + 1], kRows, in, row_major(params + net.weight[l], in),
-                          row_major(l == 0 ? x : s.h[l - 1], B::kLd), [=](int m, int n, auto v) {
-                            epilogue(m, n, v + decltype(v)(bias[m]));
-                          });
+                          row_major(l == 0 ? x : s.h[l - 1], B::kLd),
+                          [=](int m, int n, auto v) { epilogue(m, n, v + decltype(v)(bias[m])); });
 }
 
 // dL/dW and dL/db of layer l from its delta (size[l + 1], kLd) and its input. ones: a row of kRows
 // ones.
 template <class T, class B>
-PENDULA_SHARED_FN void layer_gradient(B& b, const NetworkLayout& net, int l, const T* delta, const T* in,
-                               const T* ones, T* grad, bool first) {
+PENDULA_SHARED_FN void layer_gradient(B& b, const NetworkLayout& net, int l, const T* delta,
+                                      const T* in, const T* ones, T* grad, bool first) {
   const int K = net.size[l];
   T* gw = grad + net.weight[l];
   T* gb = grad + net.bias[l];
@@ -91,10 +91,9 @@ PENDULA_SHARED_FN void layer_gradient(B& b, const NetworkLayout& net, int l, con
                        T* g = gw + m * K + n;
                        store(g, first ? v : load_as<decltype(v)>(g) + v);
                      });
-  b.template gemm_fp32<T>(net.size[l + 1], 1, kRows, row_major(delta, B::kLd),
-                          transposed(ones, B::kLd), [=](int m, int, auto v) {
-                            store(gb + m, first ? v : load_as<decltype(v)>(gb + m) + v);
-                          });
+  b.template gemm_fp32<T>(
+      net.size[l + 1], 1, kRows, row_major(delta, B::kLd), transposed(ones, B::kLd),
+      [=](int m, int, auto v) { store(gb + m, first ? v : load_as<decltype(v)>(gb + m) + v); });
 }
 
 // The delta of a hidden layer, in place of its activation h: (W^T d) * slope. d: the next layer's
@@ -116,8 +115,8 @@ PENDULA_SHARED_FN void hidden_delta(B& b, const NetworkLayout& net, int l, const
 }
 
 // Backward pass from `delta`, dLoss/d(output) (size[layers], kLd). grad: the gradient's block, or
-// null where only the input's gradient is wanted. Ends with a barrier; s.h[0] then holds the delta of
-// the first layer.
+// null where only the input's gradient is wanted. Ends with a barrier; s.h[0] then holds the delta
+// of the first layer.
 template <class T, class B>
 PENDULA_SHARED_FN void backward(B& b, const NetworkLayout& net, const T* params, const T* x,
                                 const Hidden<T>& s, const T* delta, const T* ones, T* grad,

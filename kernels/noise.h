@@ -1,6 +1,6 @@
-// What the behaviour policy adds to the actor: Gaussian noise in units of the action bound, its sigma
-// going linearly from sigma to sigma_final over decay_steps absolute steps; uniformly random actions
-// with probability epsilon, and during warm-up.
+// What the behaviour policy adds to the actor: Gaussian noise in units of the action bound, its
+// sigma going linearly from sigma to sigma_final over decay_steps absolute steps; uniformly random
+// actions with probability epsilon, and during warm-up.
 #pragma once
 
 #include "kernels/philox.h"

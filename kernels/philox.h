@@ -1,6 +1,6 @@
-// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). A random number
-// is a function of (key, counter): the key is the agent's 64-bit seed, the counter says what the
-// number is for. Nothing is stored, and every backend draws the same numbers.
+// Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"). A random
+// number is a function of (key, counter): the key is the agent's 64-bit seed, the counter says what
+// the number is for. Nothing is stored, and every backend draws the same numbers.
 //
 //   counter = { purpose | dim << 8, index low, step low, (step high << 8) ^ index high }
 //
@@ -12,15 +12,15 @@
 namespace pendula {
 
 enum class Purpose : uint32_t {
-  kInit = 1,           // index: element of the tensor, dim: tensor, step 0
-  kReset = 2,          // index: environment, step: the time step at which the episode starts
-  kNoise = 3,          // index: environment, step: time step / 4 (the word is time step % 4)
-  kRandomAction = 4,   // the same
-  kEpsilon = 5,        // the same
-  kSample = 6,         // index: sample / 2 in the batch, step: number of the update
-  kEvalReset = 7,      // index: episode, step 0
-  kPlayReset = 8,      // index: episode, step 0
-  kPlayAction = 9,     // index: episode, step: time step / 4
+  kInit = 1,          // index: element of the tensor, dim: tensor, step 0
+  kReset = 2,         // index: environment, step: the time step at which the episode starts
+  kNoise = 3,         // index: environment, step: time step / 4 (the word is time step % 4)
+  kRandomAction = 4,  // the same
+  kEpsilon = 5,       // the same
+  kSample = 6,        // index: sample / 2 in the batch, step: number of the update
+  kEvalReset = 7,     // index: episode, step 0
+  kPlayReset = 8,     // index: episode, step 0
+  kPlayAction = 9,    // index: episode, step: time step / 4
 };
 
 struct Uint4 {
@@ -64,8 +64,8 @@ PENDULA_FN T uniform(uint32_t x, T lo, T hi) {
   return lo + (hi - lo) * uniform01<T>(x);
 }
 
-// Standard normal number `i` (0..3) of one Philox call, by Box and Muller: words (0, 1) give numbers
-// 0 and 1, words (2, 3) numbers 2 and 3. |z| < 5.8.
+// Standard normal number `i` (0..3) of one Philox call, by Box and Muller: words (0, 1) give
+// numbers 0 and 1, words (2, 3) numbers 2 and 3. |z| < 5.8.
 template <class T>
 PENDULA_FN T gaussian(const Uint4& u, uint32_t i) {
   const uint32_t a = (i & 2) ? u.z : u.x;

@@ -5,8 +5,8 @@
 // of the training state, each tensor aligned to 256 B), then the work area, which holds nothing
 // that outlives an iteration and is in no checkpoint. T is float in training, double in proofs.
 //
-// The split of every sum (kRows, kAdamChunk, partials) is a constant of the config: never of threads,
-// occupancy or time. That is what makes a run's bits repeatable.
+// The split of every sum (kRows, kAdamChunk, partials) is a constant of the config: never of
+// threads, occupancy or time. That is what makes a run's bits repeatable.
 #pragma once
 
 #include "kernels/choices.h"
@@ -53,6 +53,7 @@ struct AgentCounters {
   uint64_t ring_first;    // first row that the replay ring holds: 0, or where it was begun anew
   uint64_t update_start;  // environment steps from which updates are counted: the warm-up's end
   uint64_t update_base;   // updates made by then
+  uint64_t slice;         // slices completed of the iteration that is under way
 };
 
 // Sums since the last report row (see ReportRow in host/backend.h).
@@ -69,12 +70,12 @@ struct Plan {
   int32_t rollout_length;
   int32_t policy_lag;
   int32_t max_episode_steps;
-  int32_t batch_size;     // the largest of any agent
-  int32_t partials;       // partial sums of a gradient
-  int32_t env_tiles;      // tiles of kRows environments
+  int32_t batch_size;                   // the largest of any agent
+  int32_t partials;                     // partial sums of a gradient
+  int32_t env_tiles;                    // tiles of kRows environments
   int32_t actor_chunks, critic_chunks;  // Adam blocks of each network
-  int32_t update_slots;   // updates in one slice: one pass over the list of phases
-  int32_t slices;         // slices of an iteration
+  int32_t update_slots;                 // updates in one slice: one pass over the list of phases
+  int32_t slices;                       // slices of an iteration
   Loss loss;
   int32_t target_update_interval;
   uint64_t ring_rows;
@@ -101,12 +102,12 @@ struct Plan {
   // Byte offsets inside one agent's work area.
   uint64_t actor_grad, critic_grad;    // (partials, count) T: partial gradients
   uint64_t actor_sumsq, critic_sumsq;  // (update_slots, chunks) T: squared gradient, per chunk
-  uint64_t losses;          // (update_slots, partials, 3) T: sums of critic loss, Q, actor loss
-  uint64_t rollout_sums;    // (env_tiles, 4) T: episodes, returns, lengths, values not finite
-  uint64_t work_bytes;      // of one agent
-  uint64_t work;            // of agent 0, from the arena's start
-  uint64_t control;         // Control
-  uint64_t arena_bytes;     // all of it
+  uint64_t losses;        // (update_slots, partials, 3) T: sums of critic loss, Q, actor loss
+  uint64_t rollout_sums;  // (env_tiles, 4) T: episodes, returns, lengths, values not finite
+  uint64_t work_bytes;    // of one agent
+  uint64_t work;          // of agent 0, from the arena's start
+  uint64_t control;       // Control
+  uint64_t arena_bytes;   // all of it
 };
 
 // Environment steps of one agent in one iteration.
@@ -145,7 +146,9 @@ struct AgentView {
         work(arena + p.work + static_cast<uint64_t>(agent) * p.work_bytes),
         plan(p) {}
 
-  PENDULA_FN AgentHyper& hyper() const { return *reinterpret_cast<AgentHyper*>(state + plan.hyper); }
+  PENDULA_FN AgentHyper& hyper() const {
+    return *reinterpret_cast<AgentHyper*>(state + plan.hyper);
+  }
   PENDULA_FN AgentCounters& counters() const {
     return *reinterpret_cast<AgentCounters*>(state + plan.counters);
   }
@@ -164,8 +167,7 @@ struct AgentView {
   // Whether update `number` is to be made in this iteration.
   PENDULA_FN bool update_due(uint64_t number) const {
     const AgentCounters& c = counters();
-    return c.fault == 0 &&
-           number < updates_due(plan, c, hyper().updates_per_step, c.iteration + 1);
+    return c.fault == 0 && number < updates_due(plan, c, hyper().updates_per_step, c.iteration + 1);
   }
 };
 
@@ -173,6 +175,7 @@ struct AgentView {
 struct Control {
   uint64_t until_iteration;
   uint64_t iteration;     // completed by all agents
+  uint64_t updates;       // completed by agent 0
   uint32_t slice;         // of the current iteration
   uint32_t halted;        // 1 + HaltReason; 0: goes on
   uint64_t rows_written;  // report rows, ever

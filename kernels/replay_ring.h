@@ -1,7 +1,8 @@
 // The replay ring: records of (state, action, reward), time-major, record (row t, environment e) at
-// ((t mod ring_rows) * num_envs + e) * record_size. Actions in the environment's units. What follows a
-// state is not stored but computed again by the environment's step, so that an episode's end needs no
-// special case: `terminated` comes from step, and the time limit never stops the bootstrap.
+// ((t mod ring_rows) * num_envs + e) * record_size. Actions in the environment's units. What
+// follows a state is not stored but computed again by the environment's step, so that an episode's
+// end needs no special case: `terminated` comes from step, and the time limit never stops the
+// bootstrap.
 #pragma once
 
 #include "envs/environment.h"
@@ -10,8 +11,8 @@
 
 namespace pendula {
 
-// Rows that may be sampled once `rows` have been written. With policy_lag 1 the next rollout may run
-// beside the updates, so the rows that it overwrites are left out.
+// Rows that may be sampled once `rows` have been written. With policy_lag 1 the next rollout may
+// run beside the updates, so the rows that it overwrites are left out.
 PENDULA_FN uint64_t sampled_rows(const Plan& p, uint64_t rows) {
   const uint64_t room =
       p.ring_rows - (p.policy_lag != 0 ? static_cast<uint64_t>(p.rollout_length) : 0);
@@ -33,11 +34,11 @@ PENDULA_FN uint64_t sample_index(const Plan& p, uint64_t seed, uint64_t update, 
 // A tile of sampled transitions.
 template <class T>
 struct Batch {
-  T* x;         // (obs_dim + action_dim, kLd): obs, then action in units of its bound
-  T* next_x;    // the same shape: next_obs, then room for the next action
-  T* reward;    // (kLd)
+  T* x;          // (obs_dim + action_dim, kLd): obs, then action in units of its bound
+  T* next_x;     // the same shape: next_obs, then room for the next action
+  T* reward;     // (kLd)
   T* continues;  // (kLd): 0 where terminated, else 1
-  T* state;     // (state_dim, kLd)
+  T* state;      // (state_dim, kLd)
 };
 
 template <class T, class B>

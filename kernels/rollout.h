@@ -1,6 +1,6 @@
 // The rollout: rollout_length steps of every environment. One block takes a tile of kRows
-// environments through observe -> actor -> noise -> step -> ring; an environment whose episode ended
-// (terminated, or max_episode_steps reached) starts a new one, after its record is written.
+// environments through observe -> actor -> noise -> step -> ring; an environment whose episode
+// ended (terminated, or max_episode_steps reached) starts a new one, after its record is written.
 #pragma once
 
 #include "kernels/mlp.h"
@@ -86,9 +86,8 @@ PENDULA_FN void act_tile(B& b, const NetworkLayout& actor, const T* params, cons
                          const Environments<T>& e) {
   T* action = e.action;
   forward_hidden(b, actor, params, e.obs, hidden);
-  forward_head(b, actor, params, e.obs, hidden, [=](int m, int n, auto v) {
-    store(action + m * B::kLd + n, tanh(v));
-  });
+  forward_head(b, actor, params, e.obs, hidden,
+               [=](int m, int n, auto v) { store(action + m * B::kLd + n, tanh(v)); });
   b.sync();
 }
 
@@ -156,9 +155,9 @@ struct Rollout {
       step_tile<Env>(b, context.env, e);
 
       const uint64_t row = t % p.ring_rows;
-      T* records = agent.at(p.ring) + (row * static_cast<uint64_t>(p.num_envs) +
-                                       static_cast<uint64_t>(first)) *
-                                          static_cast<uint64_t>(p.record_size);
+      T* records = agent.at(p.ring) +
+                   (row * static_cast<uint64_t>(p.num_envs) + static_cast<uint64_t>(first)) *
+                       static_cast<uint64_t>(p.record_size);
       b.for_each(n_envs, [&](int n) {
         T* record = records + static_cast<int64_t>(n) * p.record_size;
         const T reward = e.reward[n];
@@ -214,8 +213,7 @@ struct Rollout {
     });
     T* sums = agent.work_at(p.rollout_sums) + tile * 4;
     for (int d = 0; d < 4; ++d) {
-      const T sum =
-          b.template reduce<T>(n_envs, [=](int n) { return ended[d * B::kLd + n]; });
+      const T sum = b.template reduce<T>(n_envs, [=](int n) { return ended[d * B::kLd + n]; });
       b.for_each(1, [=](int) { sums[d] = sum; });
     }
   }

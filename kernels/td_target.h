@@ -1,5 +1,5 @@
-// The TD target, y = r + gamma (1 - terminated) Q'(s', mu'(s')) (Lillicrap et al. 2015, Algorithm 1).
-// A truncated episode goes on bootstrapping: only `terminated` stops it.
+// The TD target, y = r + gamma (1 - terminated) Q'(s', mu'(s')) (Lillicrap et al. 2015, Algorithm
+// 1). A truncated episode goes on bootstrapping: only `terminated` stops it.
 #pragma once
 
 #include "kernels/mlp.h"
@@ -7,8 +7,8 @@
 
 namespace pendula {
 
-// y: (kLd). next_x: next_obs on entry; the target actor's action is written behind it. Ends without a
-// barrier.
+// y: (kLd). next_x: next_obs on entry; the target actor's action is written behind it. Ends without
+// a barrier.
 template <class T, class B>
 PENDULA_FN void td_target(B& b, const AgentView<T>& agent, const Batch<T>& batch,
                           const Hidden<T>& actor_hidden, const Hidden<T>& critic_hidden, T* y) {
@@ -22,9 +22,8 @@ PENDULA_FN void td_target(B& b, const AgentView<T>& agent, const Batch<T>& batch
   T* next_action = batch.next_x + p.obs_dim * B::kLd;
 
   forward_hidden(b, p.actor, actor, batch.next_x, actor_hidden);
-  forward_head(b, p.actor, actor, batch.next_x, actor_hidden, [=](int m, int n, auto v) {
-    store(next_action + m * B::kLd + n, tanh(v));
-  });
+  forward_head(b, p.actor, actor, batch.next_x, actor_hidden,
+               [=](int m, int n, auto v) { store(next_action + m * B::kLd + n, tanh(v)); });
   b.sync();
   forward_hidden(b, p.critic, critic, batch.next_x, critic_hidden);
   forward_head(b, p.critic, critic, batch.next_x, critic_hidden, [=](int, int n, auto q) {

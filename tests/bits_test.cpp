@@ -235,6 +235,21 @@ TEST(BitsTest, LagsAndSlicesAreTheSameForEveryNumberOfThreadsAndCut) {
     const auto pieces = started(c, 2);
     for (uint64_t i = 1; i <= 5; ++i) run_to(*pieces, i);
     expect_equal(state_of(*pieces), state_of(*whole));
+
+    // A stop that is always asked for cuts after every slice, and each goes on in a fresh backend.
+    auto slices = started(c, 2);
+    const std::atomic<bool> stop{true};
+    for (int cut = 1; cut <= 5 * 3; ++cut) {
+      const RunResult r = slices->run(5, stop);
+      EXPECT_EQ(r.iteration, static_cast<uint64_t>(cut / 3));
+      EXPECT_EQ(r.updates, slices->context().agent(0).counters().updates);
+      auto next = started(c, 1);
+      std::vector<char> all(static_cast<size_t>(next->tensors().agent_bytes));
+      slices->read(0, all.size(), all.data());
+      next->write(0, all.size(), all.data());
+      slices = std::move(next);
+    }
+    expect_equal(state_of(*slices), state_of(*whole));
   }
 }
 

@@ -180,7 +180,7 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
       ask(HaltReason::kTime);
     }
   });
-  return {static_cast<HaltReason>(control.halted - 1), control.iteration};
+  return {static_cast<HaltReason>(control.halted - 1), control.iteration, control.updates};
 }
 
 std::vector<ReportRow> CudaBackend::take_reports() {

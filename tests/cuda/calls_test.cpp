@@ -1,6 +1,6 @@
 // The host does not take part in training: between two boundaries there is one graph launch, and no
-// copy or synchronisation that waits. The linker puts these counters in front of the runtime's calls
-// (cmake/cuda_tests.cmake).
+// copy or synchronisation that waits. The linker puts these counters in front of the runtime's
+// calls (cmake/cuda_tests.cmake).
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
@@ -79,7 +79,8 @@ TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
   const std::atomic<bool> stop{false};
   calls().clear();
   const RunResult r = backend.run(40, stop);
-  ASSERT_EQ(r.reason, HaltReason::kReached);  // not cut by the clock, which would be a second launch
+  ASSERT_EQ(r.reason,
+            HaltReason::kReached);  // not cut by the clock, which would be a second launch
   const std::vector<ReportRow> rows = backend.take_reports();
   const std::map<std::string, int> seen = calls();
 

@@ -1,5 +1,6 @@
 // Bits on the GPU: a run that is put away and taken up again at any point, through memory as a
-// checkpoint does it, equals the uninterrupted one; an agent of a population equals that agent alone.
+// checkpoint does it, equals the uninterrupted one; an agent of a population equals that agent
+// alone.
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -61,6 +62,26 @@ TEST(CudaResume, AtTwentyPointsTheBitsAreThoseOfOneRun) {
     run_until(second, kIterations);
     EXPECT_TRUE(state(second) == expected) << "split at iteration " << split;
   }
+}
+
+// A stop that is always asked for cuts a launch after every slice of an iteration.
+TEST(CudaResume, InTheMiddleOfAnIteration) {
+  Config c = small_config();
+  c.ddpg.updates_per_step = 17.5;  // 70 updates: two slices
+  CudaBackend whole(c, 0);
+  whole.initialise();
+  run_until(whole, 12);
+  CudaBackend cut(c, 0);
+  cut.initialise();
+  const std::atomic<bool> stop{true};
+  uint64_t iteration = 0;
+  for (int slices = 1; slices <= 2 * 12 && iteration < 12; ++slices) {
+    iteration = cut.run(12, stop).iteration;
+    const std::vector<char> saved = state(cut);
+    cut.write(0, saved.size(), saved.data());
+  }
+  EXPECT_EQ(iteration, 12u);
+  EXPECT_TRUE(state(cut) == state(whole));
 }
 
 TEST(CudaResume, AnAgentInCompanyIsTheAgentAlone) {

@@ -189,7 +189,7 @@ TYPED_TEST(ScheduleTest, ALaunchHaltsForItsReasons) {
     TestArena<TypeParam, float> arena(c);
     EXPECT_EQ(arena.plan.slices, 3);
     EXPECT_EQ(arena.plan.update_slots, 47);
-    arena.control() = {until, iteration, slice, 0, rows};
+    arena.control() = {until, iteration, 0, slice, 0, rows};
     arena.agent(0).counters().fault = 1;
     arena.agent(1).counters().fault = diverged ? 1 : 0;
     HostPage page{};
@@ -210,7 +210,8 @@ TYPED_TEST(ScheduleTest, ALaunchHaltsForItsReasons) {
   const uint32_t stop = 1 + static_cast<uint32_t>(HaltReason::kStopFlag);
   const auto code = [](HaltReason r) { return 1 + static_cast<uint32_t>(r); };
   EXPECT_EQ(halt(6, 100, 0, 6, false, 2), 0u);
-  EXPECT_EQ(halt(6, 100, stop, 6, true, 0), 0u);  // only at the end of an iteration
+  EXPECT_EQ(halt(6, 100, 0, 6, true, 0), 0u);        // only at the end of an iteration
+  EXPECT_EQ(halt(6, 100, stop, 6, false, 0), stop);  // after any slice
   EXPECT_EQ(halt(6, 7, stop, 6, false, 2), code(HaltReason::kReached));
   EXPECT_EQ(halt(6, 8, 0, 6, false, 2), 0u);
   EXPECT_EQ(halt(7, 100, stop, 6, false, 2), stop);
@@ -227,7 +228,7 @@ void check_training(const Config& config, double tolerance) {
   TestArena<Runner, T> a(config);
   TestArena<Reference, T> b(config);
   const auto train = [](auto& arena) {
-    arena.control() = {20, 0, 0, 0, 0};
+    arena.control() = {20, 0, 0, 0, 0, 0};
     arena.template run<Initialise>();
     while (arena.control().halted == 0) {
       arena.push();

@@ -159,16 +159,16 @@ class TorchCase {
 };
 
 // Rounding of 1e-7 (in less precise products: theirs) grows slowly along the updates of a network
-// that learns, unless a relu's input gets another sign than PyTorch's: then a unit whose gradient was
-// 0 until then gets Adam's first step, a whole learning rate, in one of the two only. In float that
-// happens in none of the files (it did in one of six seeds tried for torch_base, 6e-3 on the moments);
-// in tf32 to many units, and single losses and norms then differ by what such units add.
+// that learns, unless a relu's input gets another sign than PyTorch's: then a unit whose gradient
+// was 0 until then gets Adam's first step, a whole learning rate, in one of the two only. In float
+// that happens in none of the files (it did in one of six seeds tried for torch_base, 6e-3 on the
+// moments); in tf32 to many units, and single losses and norms then differ by what such units add.
 template <class Runner>
 void check_float(const char* name) {
   const double size = Runner::kGemmTolerance / 1e-6;
   const TorchTolerance early = {1e-6 * size, 1e-5 * size, 2e-5 * size};
-  const TorchTolerance late = size > 100 ? TorchTolerance{3e-2, 3e-1, 0.6}
-                                         : TorchTolerance{1e-4, 1e-3, 1e-4};
+  const TorchTolerance late =
+      size > 100 ? TorchTolerance{3e-2, 3e-1, 0.6} : TorchTolerance{1e-4, 1e-3, 1e-4};
   TorchCase<Runner, float>(name).check(early, late);
 }
 
