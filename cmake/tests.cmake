@@ -8,6 +8,10 @@ foreach(source IN LISTS PENDULA_TEST_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE pendula_core GTest::gtest GTest::gtest_main)
+  if(name MATCHES "^cli_")  # these run the binary itself
+    target_sources(${name} PRIVATE tests/cli_testing.cpp)
+    target_link_libraries(${name} PRIVATE util)  # openpty before glibc 2.34
+  endif()
   target_compile_definitions(${name} PRIVATE
     PENDULA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
     PENDULA_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"

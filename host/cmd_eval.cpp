@@ -1,3 +1,7 @@
+#include <fmt/format.h>
+
+#include <limits>
+
 #include "host/checkpoint.h"
 #include "host/commands.h"
 #include "host/config_io.h"
@@ -16,9 +20,8 @@ int run_eval(const EvalOptions& options, std::ostream& out) {
   const int64_t episodes = options.episodes > 0 ? options.episodes : config.eval.final_episodes;
   const auto backend = make_backend(config, options.threads);
   backend->initialise();
-  const LoadedCheckpoint loaded = load_checkpoint(
-      run.checkpoint, backend->tensors(), *backend,
-      [](const std::string& name) {
+  const LoadedCheckpoint loaded =
+      load_checkpoint(run.checkpoint, backend->tensors(), *backend, [](const std::string& name) {
         return name.rfind("agents.actor.", 0) == 0 && name.find(".adam_") == std::string::npos;
       });
   const uint64_t timesteps = loaded.info.value(kTimestepsKey, uint64_t{0});
@@ -37,11 +40,15 @@ int run_eval(const EvalOptions& options, std::ostream& out) {
     return 0;
   }
   for (const auto& row : rows) {
+    const auto number = [&](const char* key) {
+      return row.at(key).is_number() ? row.at(key).get<double>()
+                                     : std::numeric_limits<double>::quiet_NaN();
+    };
     if (rows.size() > 1) out << "agent " << row.at("agent") << ": ";
-    out << "eval/mean_reward " << row.at("eval/mean_reward") << " +- "
-        << row.at("eval/std_reward") << " over " << row.at("eval/episodes")
-        << " episodes of " << row.at("eval/mean_ep_length") << " steps, at step "
-        << row.at("time/total_timesteps") << '\n';
+    out << fmt::format(
+        "eval/mean_reward {:.2f} +- {:.2f} over {} episodes of {:.1f} steps, at step {}\n",
+        number("eval/mean_reward"), number("eval/std_reward"), number("eval/episodes"),
+        number("eval/mean_ep_length"), number("time/total_timesteps"));
   }
   return 0;
 }

@@ -30,7 +30,8 @@ ordered_json plan_json(const Plan& p) {
   j["slices_per_iteration"] = p.slices;
   j["parameters"] = ordered_json{{"actor", p.actor.count}, {"critic", p.critic.count}};
   j["ring_rows"] = p.ring_rows;
-  j["bytes"] = ordered_json{{"agent", p.agent_bytes}, {"work", p.work_bytes}, {"arena", p.arena_bytes}};
+  j["bytes"] =
+      ordered_json{{"agent", p.agent_bytes}, {"work", p.work_bytes}, {"arena", p.arena_bytes}};
   return j;
 }
 
@@ -55,8 +56,8 @@ int run_envs(bool json, std::ostream& out) {
                    {"max_episode_steps", e.max_episode_steps},
                    {"params", params}});
     if (json) continue;
-    out << fmt::format("{}: {}\n  {} state variables, {} observations, {} actions, {} steps\n", e.id,
-                       e.help, e.state_dim, e.obs_dim, e.action_dim, e.max_episode_steps);
+    out << fmt::format("{}: {}\n  {} state variables, {} observations, {} actions, {} steps\n",
+                       e.id, e.help, e.state_dim, e.obs_dim, e.action_dim, e.max_episode_steps);
     for (size_t i = 0; i < e.params.size(); ++i) {
       out << fmt::format("  env.{:<12} {:g} {} ({})\n", e.params[i].name, e.defaults[i],
                          e.params[i].unit, e.params[i].help);
@@ -75,8 +76,10 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
   j["commit"] = v.commit;
   j["compiler"] = v.compiler;
   j["flags"] = v.flags;
-  j["cpu"] = ordered_json{{"simd_level", kSimdLevel}, {"cores", std::thread::hardware_concurrency()}};
-  j["cuda"] = ordered_json{{"available", cuda.available}, {"says", cuda.sentence}, {"devices", cuda.devices}};
+  j["cpu"] =
+      ordered_json{{"simd_level", kSimdLevel}, {"cores", std::thread::hardware_concurrency()}};
+  j["cuda"] = ordered_json{
+      {"available", cuda.available}, {"says", cuda.sentence}, {"devices", cuda.devices}};
   j["device"] = cuda.available ? "cuda" : "cpu";
   if (!config_file.empty()) {
     const Config config = load_config(config_file, overrides);
@@ -94,9 +97,10 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
   out << "\"device\": \"auto\" means " << j["device"].get<std::string>() << " here\n";
   if (j.contains("plan")) {
     const ordered_json& p = j["plan"];
-    out << fmt::format("plan of {}: {}, {} agents, {} partial gradients, {} tiles of environments\n",
-                       config_file, p["plan"].get<std::string>(), p["agents"].get<int>(),
-                       p["partial_gradients"].get<int>(), p["environment_tiles"].get<int>());
+    out << fmt::format(
+        "plan of {}: {}, {} agents, {} partial gradients, {} tiles of environments\n", config_file,
+        p["plan"].get<std::string>(), p["agents"].get<int>(), p["partial_gradients"].get<int>(),
+        p["environment_tiles"].get<int>());
     out << fmt::format("  {} rows of replay, {} per agent, {} in all\n",
                        p["ring_rows"].get<uint64_t>(), mebibytes(p["bytes"]["agent"]),
                        mebibytes(p["bytes"]["arena"]));
@@ -107,8 +111,13 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
 int run_version(bool json, std::ostream& out) {
   const VersionInfo& v = version_info();
   if (json) {
-    out << ordered_json{{"version", v.version}, {"commit", v.commit}, {"compiler", v.compiler},
-                        {"flags", v.flags}, {"simd_level", kSimdLevel}}.dump(2) << '\n';
+    out << ordered_json{{"version", v.version},
+                        {"commit", v.commit},
+                        {"compiler", v.compiler},
+                        {"flags", v.flags},
+                        {"simd_level", kSimdLevel}}
+               .dump(2)
+        << '\n';
   } else {
     out << fmt::format("pendula {} ({}), {}, {}, {}\n", v.version, v.commit, v.compiler, v.flags,
                        kSimdLevel);

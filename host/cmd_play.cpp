@@ -29,8 +29,8 @@ std::string header(const EnvironmentInfo& env) {
   return line + ",reward,terminated,truncated\n";
 }
 
-Config config_for_environment(const std::string& id, uint64_t seed) {
-  const nlohmann::json text = {{"env", {{"id", id}}}, {"seed", seed}};
+Config config_for_environment(const std::string& id) {
+  const nlohmann::json text = {{"env", {{"id", id}}}};
   return parse_config(text.dump(), "play");
 }
 
@@ -53,7 +53,8 @@ int run_play(const PlayOptions& options, std::ostream& out) {
   std::optional<ResolvedRun> run;
   if (!environment) run = resolve_run(options.target, options.parent);
   Config config = run ? load_config((run->run_dir / "config.json").string())
-                      : config_for_environment(options.target, options.seed);
+                      : config_for_environment(options.target);
+  if (options.seed) config.seed = *options.seed;
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
   const EnvironmentInfo& env = *find_environment(config.env.id);
   const auto backend = make_cpu_backend(config, 1);
@@ -64,6 +65,9 @@ int run_play(const PlayOptions& options, std::ostream& out) {
     });
   }
 
+  if (config.agents > 1 && !options.quiet) {
+    std::cerr << fmt::format("note: agent 0 of the run's {} plays\n", config.agents);
+  }
   std::ofstream file;
   const bool csv = !options.csv.empty();
   const bool to_stdout = options.csv == "-";

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -24,9 +25,10 @@ struct PlayOptions {
   std::filesystem::path parent = "runs";
   std::string agent;  // "": the run's actor; "zero", "random"
   int64_t episodes = 1;
-  uint64_t seed = 1;  // for an environment; a run has its own
-  std::string csv;    // file, "-" for stdout, empty: none
+  std::optional<uint64_t> seed;  // of the episodes; empty: the run's own, 1 without a run
+  std::string csv;               // file, "-" for stdout, empty: none
   bool json = false;
+  bool quiet = false;
 };
 int run_play(const PlayOptions& options, std::ostream& out);
 

@@ -1,7 +1,10 @@
 // The command line: what each verb takes, with examples first in its help.
+#include <fmt/format.h>
+#include <signal.h>
+
 #include <CLI/CLI.hpp>
-#include <cstdio>
 #include <iostream>
+#include <limits>
 #include <new>
 
 #include "host/cmd_config.h"
@@ -9,7 +12,10 @@
 #include "host/config_docs.h"
 #include "host/config_io.h"
 #include "host/error.h"
+#include "host/resume.h"
 #include "host/run_directory.h"
+#include "host/standard_streams.h"
+#include "host/suggest.h"
 #include "host/trainer.h"
 
 namespace pendula {
@@ -53,45 +59,67 @@ int run_train(TrainArguments& a) {
   }
   Config config;
   if (!a.options.resume.empty()) {
-    config = resumed_config(resolve_run(a.options.resume, a.options.parent).run_dir, file,
-                            overrides);
+    config =
+        resumed_config(resolve_run(a.options.resume, a.options.parent).run_dir, file, overrides);
   } else if (file.empty()) {
     throw Error(ExitCode::kUsage,
                 "train needs a CONFIG, e.g. pendula train configs/pendulum.json, or --resume RUN");
   } else {
     config = load_config(file, overrides);
   }
+  ::signal(SIGPIPE, SIG_IGN);  // whoever reads the narration may go; the training stays
   const TrainOutcome outcome = train(config, a.options);
-  if (outcome.result.is_object()) {
-    nlohmann::ordered_json result = outcome.result;
-    result["run"] = outcome.run_dir.string();
-    if (a.json) {
-      std::cout << result.dump(2) << '\n';
-    } else {
-      std::printf("eval/mean_reward %.2f +- %.2f over %lld episodes, %lld steps in %.2f s\n%s\n",
-                  result["eval/mean_reward"].is_null()
-                      ? std::numeric_limits<double>::quiet_NaN()
-                      : result["eval/mean_reward"].get<double>(),
-                  result["eval/std_reward"].is_null() ? std::numeric_limits<double>::quiet_NaN()
-                                                      : result["eval/std_reward"].get<double>(),
-                  static_cast<long long>(result["eval/episodes"].get<int64_t>()),
-                  static_cast<long long>(result["time/total_timesteps"].get<int64_t>()),
-                  result["time/time_elapsed"].get<double>(), outcome.run_dir.c_str());
-    }
+  if (!outcome.result.is_object()) return static_cast<int>(outcome.code);
+  nlohmann::ordered_json result = outcome.result;
+  result["run"] = outcome.run_dir.string();
+  if (a.json) {
+    std::cout << result.dump(2) << '\n';
+  } else {
+    const auto number = [&](const char* key) {
+      return result[key].is_number() ? result[key].get<double>()
+                                     : std::numeric_limits<double>::quiet_NaN();
+    };
+    std::cout << fmt::format(
+        "eval/mean_reward {:.2f} +- {:.2f} over {} episodes, {} steps in {:.2f} s\n{}\n",
+        number("eval/mean_reward"), number("eval/std_reward"), number("eval/episodes"),
+        number("time/total_timesteps"), number("time/time_elapsed"), outcome.run_dir.string());
   }
   return static_cast<int>(outcome.code);
 }
 
-// CLI11 puts the footer last; people read the top. So the examples are the description.
-std::string with_examples(const std::string& what, const std::string& examples) {
-  return "Examples:\n" + examples + "\n" + what;
+// Help with the examples on top: people read the top, and CLI11 has its footer last.
+class ExamplesFirst : public CLI::Formatter {
+ public:
+  std::string make_description(const CLI::App* app) const override {
+    const std::string examples = app->get_footer();
+    return (examples.empty() ? "" : "Examples:\n" + examples + "\n") +
+           CLI::Formatter::make_description(app);
+  }
+  std::string make_footer(const CLI::App*) const override { return ""; }
+};
+
+bool is_verb(const CLI::App& app, const std::string& word) {
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) {
+    if (verb->get_name() == word) return true;
+  }
+  return false;
+}
+
+// The answer to a first word that is no verb.
+std::string unknown_verb(const CLI::App& app, const std::string& word) {
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands(nullptr)) verbs.push_back(verb->get_name());
+  const auto near = nearest(word, verbs, plausible_edits(word));
+  return fmt::format("there is no verb \"{}\"{}", word, did_you_mean(near));
 }
 
 int run(int argc, char** argv) {
-  CLI::App app{with_examples("Pendula trains DDPG agents on a GPU, or on the CPU, from a JSON file.",
-                             "  pendula train configs/pendulum.json\n"
-                             "  pendula eval latest\n"
-                             "  pendula play latest --episodes 3 --csv steps.csv\n")};
+  CLI::App app{"Pendula trains DDPG agents on a GPU, or on the CPU, from a JSON file.", "pendula"};
+  app.formatter(std::make_shared<ExamplesFirst>());
+  app.footer(
+      "  pendula train configs/pendulum.json\n"
+      "  pendula eval latest\n"
+      "  pendula play latest --episodes 3 --csv steps.csv\n");
   app.require_subcommand(0, 1);
   int code = 0;
   bool version = false, json = false;
@@ -99,36 +127,39 @@ int run(int argc, char** argv) {
   app.add_flag("--json", json, "With --version: one JSON object");
 
   TrainArguments t;
-  CLI::App* train_cmd = app.add_subcommand(
-      "train", with_examples("Train from a config, or go on with a run.",
-                             "  pendula train configs/pendulum.json\n"
-                             "  pendula train configs/pendulum.json ddpg.gamma=0.98 seed=3\n"
-                             "  pendula train --resume latest\n"
-                             "  pendula train --resume latest total_timesteps=40000\n"));
+  CLI::App* train_cmd = app.add_subcommand("train", "Train from a config, or go on with a run.");
+  train_cmd->footer(
+      "  pendula train configs/pendulum.json\n"
+      "  pendula train configs/pendulum.json ddpg.gamma=0.98 seed=3\n"
+      "  pendula train --resume latest\n"
+      "  pendula train --resume latest total_timesteps=40000\n");
   train_cmd->add_option("CONFIG", t.args, "Config file, and overrides path=value");
   train_cmd->add_option("--resume", t.options.resume, "RUN to go on with, to the last bit");
-  train_cmd->add_option("--init-from", t.options.init_from, "RUN whose networks the new run starts with");
+  train_cmd->add_option("--init-from", t.options.init_from,
+                        "RUN whose networks the new run starts with");
   train_cmd->add_option("--run-dir", t.options.parent, "Parent of the run directories")
       ->capture_default_str();
   train_cmd->add_option("--device", t.device, "auto, cpu, cuda or cuda:N (over the config's)");
   train_cmd->add_option("--seeds", t.seeds, "Train so many agents, with seeds seed, seed + 1, ...")
       ->check(CLI::PositiveNumber);
-  train_cmd->add_option("--threads", t.options.threads,
-                        "CPU threads (as many as are useful); the result is the same")
+  train_cmd
+      ->add_option("--threads", t.options.threads,
+                   "CPU threads (as many as are useful); the result is the same")
       ->check(CLI::Range(1, 1024));
   train_cmd->add_flag("--quiet", t.options.quiet, "No progress, no notes");
   train_cmd->add_flag("--json", t.json, "Print the result as one JSON object");
   train_cmd->callback([&] { code = run_train(t); });
 
   EvalOptions e;
-  CLI::App* eval_cmd =
-      app.add_subcommand("eval", with_examples("Evaluate a run's policy, without noise.",
-                                               "  pendula eval latest\n"
-                                               "  pendula eval latest@best --episodes 1000\n"));
+  CLI::App* eval_cmd = app.add_subcommand("eval", "Evaluate a run's policy, without noise.");
+  eval_cmd->footer(
+      "  pendula eval latest\n"
+      "  pendula eval latest@best --episodes 1000\n");
   eval_cmd->add_option("RUN", e.run, "Run directory or `latest`, and @best or @STEP")->required();
   eval_cmd->add_option("--episodes", e.episodes, "Episodes (eval.final_episodes)")
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  eval_cmd->add_option("--run-dir", e.parent, "Parent of the run directories")->capture_default_str();
+  eval_cmd->add_option("--run-dir", e.parent, "Parent of the run directories")
+      ->capture_default_str();
   eval_cmd->add_option("--device", e.device, "auto, cpu, cuda or cuda:N (over the config's)");
   eval_cmd->add_option("--threads", e.threads, "CPU threads")->check(CLI::Range(1, 1024));
   eval_cmd->add_flag("--json", e.json, "Print the result as one JSON object");
@@ -137,30 +168,31 @@ int run(int argc, char** argv) {
   eval_cmd->callback([&] { code = run_eval(e, std::cout); });
 
   PlayOptions p;
-  CLI::App* play_cmd = app.add_subcommand(
-      "play", with_examples("Play episodes on the CPU and write each step.",
-                            "  pendula play latest --episodes 3 --csv steps.csv\n"
-                            "  pendula play pendulum --agent random --csv -\n"));
+  CLI::App* play_cmd = app.add_subcommand("play", "Play episodes on the CPU and write each step.");
+  play_cmd->footer(
+      "  pendula play latest --episodes 3 --csv steps.csv\n"
+      "  pendula play pendulum --agent random --csv -\n");
   play_cmd->add_option("RUN|ENV", p.target, "A run, or an environment's id")->required();
   play_cmd->add_option("--agent", p.agent, "zero or random, instead of the run's actor")
       ->check(CLI::IsMember({"zero", "random"}));
   play_cmd->add_option("--episodes", p.episodes, "Episodes")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));
-  play_cmd->add_option("--seed", p.seed, "Seed of an environment's episodes")->capture_default_str();
+  play_cmd->add_option("--seed", p.seed, "Seed of the episodes (the run's own; 1 without a run)");
   play_cmd->add_option("--csv", p.csv, "Write one row per step to this file, - for stdout");
-  play_cmd->add_option("--run-dir", p.parent, "Parent of the run directories")->capture_default_str();
+  play_cmd->add_option("--run-dir", p.parent, "Parent of the run directories")
+      ->capture_default_str();
   play_cmd->add_flag("--json", p.json, "Print the returns as one JSON object");
-  play_cmd->add_flag("--quiet", quiet, "Nothing but the result");
+  play_cmd->add_flag("--quiet", p.quiet, "Nothing but the result");
   play_cmd->callback([&] { code = run_play(p, std::cout); });
 
   std::vector<std::string> config_args;
   bool config_json = false, config_quiet = false;
-  CLI::App* config_cmd = app.add_subcommand(
-      "config", with_examples("Look at configs.",
-                              "  pendula config show configs/pendulum.json ddpg.gamma=0.98\n"
-                              "  pendula config check configs/*.json\n"
-                              "  pendula config diff a.json b.json\n"));
+  CLI::App* config_cmd = app.add_subcommand("config", "Look at configs.");
+  config_cmd->footer(
+      "  pendula config show configs/pendulum.json ddpg.gamma=0.98\n"
+      "  pendula config check configs/*.json\n"
+      "  pendula config diff a.json b.json\n");
   config_cmd->require_subcommand(1);
   const auto config_verb = [&](const char* name, const char* help) {
     CLI::App* verb = config_cmd->add_subcommand(name, help);
@@ -196,8 +228,8 @@ int run(int argc, char** argv) {
   });
 
   bool envs_json = false;
-  CLI::App* envs_cmd = app.add_subcommand(
-      "envs", with_examples("List the environments and their parameters.", "  pendula envs\n"));
+  CLI::App* envs_cmd = app.add_subcommand("envs", "List the environments and their parameters.");
+  envs_cmd->footer("  pendula envs\n");
   envs_cmd->add_flag("--json", envs_json, "Print one JSON object");
   envs_cmd->add_flag("--quiet", quiet, "Nothing but the result");
   envs_cmd->callback([&] { code = run_envs(envs_json, std::cout); });
@@ -205,10 +237,11 @@ int run(int argc, char** argv) {
   std::string plan;
   std::vector<std::string> plan_overrides;
   bool doctor_json = false;
-  CLI::App* doctor_cmd = app.add_subcommand(
-      "doctor", with_examples("Say what this binary and this machine can do.",
-                              "  pendula doctor\n"
-                              "  pendula doctor --plan configs/pendulum.json\n"));
+  CLI::App* doctor_cmd =
+      app.add_subcommand("doctor", "Say what this binary and this machine can do.");
+  doctor_cmd->footer(
+      "  pendula doctor\n"
+      "  pendula doctor --plan configs/pendulum.json\n");
   doctor_cmd->add_option("--plan", plan, "Config whose plan and memory to print");
   doctor_cmd->add_option("OVERRIDES", plan_overrides, "path=value");
   doctor_cmd->add_flag("--json", doctor_json, "Print one JSON object");
@@ -218,17 +251,24 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    if (error.get_exit_code() == 0) return app.exit(error);  // --help
-    std::cerr << "pendula: " << error.what() << "\nSee `pendula --help`.\n";
-    return static_cast<int>(ExitCode::kUsage);
+    if (error.get_exit_code() != 0) {
+      const bool word = argc > 1 && argv[1][0] != '-';
+      const bool verb = word && is_verb(app, argv[1]);
+      std::cerr << "pendula: " << (word && !verb ? unknown_verb(app, argv[1]) : error.what())
+                << "\nSee `pendula " << (verb ? argv[1] + std::string(" ") : "") << "--help`.\n";
+      return static_cast<int>(ExitCode::kUsage);
+    }
+    app.exit(error, std::cout, std::cerr);  // --help
+    finish_output();
+    return static_cast<int>(ExitCode::kDone);
   }
-  if (version) return run_version(json, std::cout);
-  if (app.get_subcommands().empty()) {
+  if (version) {
+    run_version(json, std::cout);
+  } else if (app.get_subcommands().empty()) {
     std::cerr << app.help();
     return static_cast<int>(ExitCode::kUsage);
   }
-  std::cout.flush();
-  if (!std::cout) throw Error(ExitCode::kFiles, "cannot write to standard output");
+  finish_output();
   return code;
 }
 
@@ -236,6 +276,8 @@ int run(int argc, char** argv) {
 }  // namespace pendula
 
 int main(int argc, char** argv) {
+  pendula::occupy_closed_streams();
+  pendula::warn_on_stderr();
   try {
     return pendula::run(argc, argv);
   } catch (const pendula::Error& error) {

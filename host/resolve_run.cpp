@@ -76,8 +76,8 @@ ResolvedRun find_checkpoint(const std::string& run, const fs::path& run_dir,
   if (which.empty()) {
     const std::vector<StoredCheckpoint> stored = list_checkpoints(run_dir);
     if (!stored.empty()) return {run_dir, stored.back().dir};
-    fail(run,
-         fmt::format("{} has no checkpoint to take; {}", run_dir.string(), what_there_is(run_dir)));
+    fail(run, fmt::format("{} has no checkpoint yet; wait for the first, or train again",
+                          run_dir.string()));
   }
   if (which == "best") {
     if (is_checkpoint(run_dir / "best")) return {run_dir, run_dir / "best"};

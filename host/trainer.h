@@ -1,5 +1,5 @@
-// A training run from its config to its result: the loop over launches, evaluations and checkpoints.
-// The device does the work; this only watches, writes down and decides when to stop.
+// A training run from its config to its result: the loop over launches, evaluations and
+// checkpoints. The device does the work; this only watches, writes down and decides when to stop.
 #pragma once
 
 #include <filesystem>
@@ -22,17 +22,13 @@ struct TrainOptions {
 struct TrainOutcome {
   ExitCode code = ExitCode::kDone;
   std::filesystem::path run_dir;
-  nlohmann::ordered_json result;  // what result.json holds; null where the run did not finish
+  // What result.json holds, even where it could not be written; null where the run did not finish.
+  nlohmann::ordered_json result;
 };
 
-// The config to resume `run_dir` with: its own, with the overrides; config_file, if not empty, must
-// agree with it. Only how long to train, where, and what to watch and keep may differ: anything else
-// throws Error(kUsage), because the result would be neither experiment's.
-Config resumed_config(const std::filesystem::path& run_dir, const std::string& config_file,
-                      const std::vector<std::string>& overrides);
-
-// Trains; with options.resume set, `config` comes from resumed_config(). Throws Error for what keeps
-// a run from starting or its end from being saved; a NaN or a signal is an outcome with its exit code.
+// Trains; with options.resume set, `config` comes from resumed_config() (host/resume.h). Throws
+// Error for what keeps a run from starting; a NaN, a signal, or a last checkpoint that cannot be
+// saved is an outcome with its exit code, and has been told on stderr.
 TrainOutcome train(const Config& config, const TrainOptions& options);
 
 }  // namespace pendula

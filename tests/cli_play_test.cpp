@@ -1,0 +1,149 @@
+// `pendula play`: the CSV against the equations of Pendulum-v1, written down here again in double.
+#include <algorithm>
+#include <cmath>
+#include <cstdlib>
+#include <sstream>
+
+#include "tests/cli_testing.h"
+#include "tests/contains.h"
+
+namespace pendula {
+namespace {
+
+namespace fs = std::filesystem;
+
+using CliPlayTest = CliTest;
+
+struct Row {
+  int64_t t, episode;
+  double theta, theta_dot, cos_theta, sin_theta, obs_2, torque, reward;
+  int terminated, truncated;
+};
+
+// The rows of a CSV, whose header and number of digits must be those of docs and design.
+std::vector<Row> parse(const std::string& csv) {
+  std::vector<Row> rows;
+  std::istringstream lines(csv);
+  std::string line;
+  std::getline(lines, line);
+  EXPECT_EQ(line,
+            "t,episode,state_0,state_1,obs_0,obs_1,obs_2,action_0,reward,terminated,truncated");
+  while (std::getline(lines, line)) {
+    std::vector<std::string> cells;
+    std::istringstream stream(line);
+    for (std::string cell; std::getline(stream, cell, ',');) cells.push_back(cell);
+    EXPECT_EQ(cells.size(), 11u) << line;
+    if (cells.size() != 11) return rows;
+    double x[11];
+    for (size_t i = 0; i < 11; ++i) {
+      char* end = nullptr;
+      x[i] = std::strtod(cells[i].c_str(), &end);
+      EXPECT_EQ(*end, '\0') << cells[i];
+    }
+    for (size_t i = 2; i < 9; ++i) {  // as many digits as tell any two floats apart
+      char expected[32];
+      std::snprintf(expected, sizeof expected, "%.9g",
+                    static_cast<double>(std::strtof(cells[i].c_str(), nullptr)));
+      EXPECT_EQ(cells[i], expected);
+    }
+    rows.push_back({static_cast<int64_t>(x[0]), static_cast<int64_t>(x[1]), x[2], x[3], x[4], x[5],
+                    x[6], x[7], x[8], static_cast<int>(x[9]), static_cast<int>(x[10])});
+  }
+  return rows;
+}
+
+// Gymnasium's step. The angle is compared as the environment has it, not wrapped.
+void expect_pendulum(const Row& now, const Row& next) {
+  const double pi = std::acos(-1.0);
+  const double u = std::clamp(now.torque, -2.0, 2.0);
+  const double speed =
+      std::clamp(now.theta_dot + (3 * 10.0 / 2 * std::sin(now.theta) + 3 * u) * 0.05, -8.0, 8.0);
+  EXPECT_NEAR(next.theta_dot, speed, 1e-5);
+  EXPECT_NEAR(next.theta, now.theta + speed * 0.05, 1e-5);
+  const double angle = now.theta - 2 * pi * std::floor((now.theta + pi) / (2 * pi));
+  EXPECT_NEAR(now.reward, -(angle * angle + 0.1 * now.theta_dot * now.theta_dot + 0.001 * u * u),
+              1e-4);
+}
+
+// Episodes of `steps` steps, in order, truncated at the last one alone.
+void expect_episodes(const std::vector<Row>& rows, int64_t episodes, int64_t steps) {
+  ASSERT_EQ(rows.size(), static_cast<size_t>(episodes * steps));
+  for (size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    EXPECT_EQ(row.episode, static_cast<int64_t>(i) / steps);
+    EXPECT_EQ(row.t, static_cast<int64_t>(i) % steps);
+    EXPECT_EQ(row.terminated, 0);
+    EXPECT_EQ(row.truncated, row.t == steps - 1);
+    EXPECT_NEAR(row.cos_theta, std::cos(row.theta), 1e-6);
+    EXPECT_NEAR(row.sin_theta, std::sin(row.theta), 1e-6);
+    EXPECT_EQ(row.obs_2, row.theta_dot);
+    EXPECT_LE(std::abs(row.torque), 2.0);
+    if (!row.truncated) expect_pendulum(row, rows[i + 1]);
+  }
+}
+
+TEST_F(CliPlayTest, CsvFollowsTheEquations) {
+  train({"total_timesteps=8000"});
+  const Output o = run({"play", "latest", "--episodes", "70", "--csv", "steps.csv", "--json"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const std::vector<Row> rows = parse(slurp(path("steps.csv")));
+  expect_episodes(rows, 70, 200);
+  const auto result = nlohmann::json::parse(o.out);
+  double sum = 0, all = 0;
+  for (const Row& row : rows) {
+    sum += row.reward;
+    all += row.reward;
+    if (!row.truncated) continue;
+    EXPECT_NEAR(result["returns"][static_cast<size_t>(row.episode)], sum, 1e-2);
+    sum = 0;
+  }
+  EXPECT_NEAR(result["rollout/ep_rew_mean"], all / 70, 1e-2);
+  EXPECT_EQ(result["policy"], "actor");
+  EXPECT_EQ(result["lengths"][69], 200);
+  // The first 32 episodes are those of the final evaluation.
+  const auto evaluated = read_json(latest() / "result.json");
+  double mean = 0;
+  for (size_t i = 0; i < 32; ++i) mean += result["returns"][i].get<double>() / 32;
+  EXPECT_NEAR(mean, evaluated["eval/mean_reward"], 1e-2);
+}
+
+TEST_F(CliPlayTest, ZeroAndRandomNeedNoRun) {
+  const Output zero = run({"play", "pendulum", "--agent", "zero", "--csv", "-"});
+  ASSERT_EQ(zero.code, 0) << zero.err;
+  const auto still = parse(zero.out);
+  expect_episodes(still, 1, 200);
+  for (const Row& row : still) EXPECT_EQ(row.torque, 0.0);
+  EXPECT_TRUE(contains(zero.err, {"episode 0: return -", "mean return -"}));
+
+  const Output random =
+      run({"play", "pendulum", "--agent", "random", "--csv", "-", "--episodes", "20"});
+  const auto moved = parse(random.out);
+  expect_episodes(moved, 20, 200);
+  double mean = 0, square = 0;
+  for (const Row& row : moved) {
+    mean += row.torque / 4000;
+    square += row.torque * row.torque / 4000;
+  }
+  EXPECT_NEAR(mean, 0.0, 0.1);          // uniform in [-2, 2]: 5 standard errors
+  EXPECT_NEAR(square, 4.0 / 3.0, 0.1);  // the same
+  EXPECT_EQ(moved[0].theta, still[0].theta) << "the seed alone decides where episodes begin";
+  EXPECT_EQ(run({"play", "pendulum", "--agent", "random", "--csv", "-", "--episodes", "20"}).out,
+            random.out);
+  EXPECT_NE(run({"play", "pendulum", "--agent", "zero", "--csv", "-", "--seed", "2"}).out,
+            zero.out);
+}
+
+TEST_F(CliPlayTest, ARunsOwnEnvironmentAndLimitAreUsed) {
+  train({"env.max_episode_steps=50", "env.max_torque=0.5", "--seeds", "2"});
+  const Output o = run({"play", "latest", "--agent", "random", "--csv", "-", "--episodes", "3"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto rows = parse(o.out);
+  ASSERT_EQ(rows.size(), 150u);
+  EXPECT_EQ(rows[49].truncated, 1);
+  for (const Row& row : rows) EXPECT_LE(std::abs(row.torque), 0.5);
+  EXPECT_TRUE(contains(o.err, {"note: agent 0 of the run's 2 plays"}));
+  EXPECT_TRUE(contains(run({"play", "latest@best"}).out, {"episode 0: return -", ", 50 steps"}));
+}
+
+}  // namespace
+}  // namespace pendula

@@ -1,0 +1,151 @@
+// eval, config, envs, doctor, --version and --help: results on stdout, narration on stderr.
+#include "tests/cli_testing.h"
+#include "tests/contains.h"
+
+namespace pendula {
+namespace {
+
+namespace fs = std::filesystem;
+
+class CliVerbsTest : public CliTest {
+ protected:
+  // The JSON object that a verb prints; fails where anything else stands around it.
+  nlohmann::json object_of(const std::vector<std::string>& args) const {
+    const Output o = run(args);
+    EXPECT_EQ(o.code, 0) << o.err;
+    const auto value = nlohmann::json::parse(o.out, nullptr, false);
+    EXPECT_TRUE(value.is_object()) << o.out;
+    return value;
+  }
+};
+
+TEST_F(CliVerbsTest, EvalRepeatsTheResult) {
+  const fs::path run_dir = train({});
+  const auto result = read_json(run_dir / "result.json");
+  const auto evaluated = object_of({"eval", "latest", "--json", "--threads", "2"});
+  for (const char* key : {"eval/mean_reward", "eval/std_reward", "eval/mean_ep_length",
+                          "eval/episodes", "time/total_timesteps"}) {
+    EXPECT_EQ(evaluated[key], result[key]) << key;
+  }
+  EXPECT_EQ(evaluated["device"], "cpu");
+  EXPECT_EQ(path(evaluated["run"]), run_dir);
+  // By its directory, with a slash, from the text; a checkpoint of its own.
+  EXPECT_EQ(object_of({"eval", run_dir.string() + "/", "--json"})["eval/mean_reward"],
+            result["eval/mean_reward"]);
+  const auto earlier = object_of({"eval", "latest@3600", "--json", "--episodes", "5"});
+  EXPECT_EQ(earlier["time/total_timesteps"], 3600);
+  EXPECT_EQ(earlier["eval/episodes"], 5);
+  const Output text = run({"eval", "latest"});
+  EXPECT_TRUE(contains(text.out, {"eval/mean_reward -",
+                                  " over 32 episodes of 200.0 steps, at step "
+                                  "4000\n"}));
+  EXPECT_EQ(text.err, "");
+}
+
+TEST_F(CliVerbsTest, EvalOfAPopulationHasARowPerAgent) {
+  const fs::path run_dir = train({"--seeds", "2"});
+  const auto evaluated = object_of({"eval", "latest", "--json"});
+  const auto result = read_json(run_dir / "result.json");
+  ASSERT_EQ(evaluated["agents"].size(), 2u);
+  EXPECT_EQ(evaluated["agents"], result["agents"]);
+  EXPECT_TRUE(contains(run({"eval", "latest"}).out, {"agent 0: eval/mean_reward", "agent 1: "}));
+}
+
+TEST_F(CliVerbsTest, ConfigShowIsTheResolvedConfigAlone) {
+  const Output o = run({"config", "show", "tiny.json", "ddpg.gamma=0.98", "eval.interval=801"});
+  EXPECT_EQ(o.code, 0);
+  const auto config = nlohmann::json::parse(o.out);
+  EXPECT_EQ(config["ddpg"]["gamma"], 0.98);
+  EXPECT_EQ(config["ddpg"]["tau"], 0.005) << "defaults are filled in";
+  EXPECT_EQ(config["env"]["gravity"], 10.0);
+  EXPECT_TRUE(contains(o.err, {"note: eval.interval: 801 is rounded up to 808"}));
+  spit(path("shown.json"), o.out);
+  EXPECT_EQ(run({"config", "show", "shown.json", "--quiet"}).out, o.out);
+  EXPECT_EQ(run({"config", "show", "shown.json", "--quiet"}).err, "");
+}
+
+TEST_F(CliVerbsTest, ConfigCheckLooksAtAllFiles) {
+  spit(path("bad.json"), "{ \"sed\": 3 }");
+  const Output good = run({"config", "check", "tiny.json"});
+  EXPECT_EQ(good.code, 0);
+  EXPECT_EQ(good.out, "tiny.json: ok\n");
+  const Output o = run({"config", "check", "bad.json", "tiny.json", "--json"});
+  EXPECT_EQ(o.code, 2);
+  const auto files = nlohmann::json::parse(o.out)["files"];
+  EXPECT_EQ(files[0]["ok"], false);
+  EXPECT_TRUE(contains(files[0]["problems"][0], {"bad.json:1:3", "did you mean \"seed\"?"}));
+  EXPECT_EQ(files[1]["ok"], true);
+  EXPECT_EQ(run({"config", "check", "bad.json", "tiny.json"}).code, 2);
+  EXPECT_EQ(run({"config", "check", "absent.json"}).code, 6);
+}
+
+TEST_F(CliVerbsTest, ConfigDiffNamesTheKeys) {
+  nlohmann::json other = nlohmann::json::parse(kTinyConfig);
+  other["ddpg"]["gamma"] = 0.5;
+  spit(path("other.json"), other.dump());
+  EXPECT_EQ(run({"config", "diff", "tiny.json", "other.json"}).out, "ddpg.gamma: 0.99 -> 0.5\n");
+  EXPECT_EQ(object_of({"config", "diff", "tiny.json", "other.json", "--json"}),
+            nlohmann::json::parse(R"({"ddpg.gamma": [0.99, 0.5]})"));
+  EXPECT_EQ(run({"config", "diff", "tiny.json", "tiny.json"}).out, "");
+}
+
+TEST_F(CliVerbsTest, EnvsListsParametersWithUnits) {
+  const auto envs = object_of({"envs", "--json"})["environments"];
+  ASSERT_FALSE(envs.empty());
+  EXPECT_EQ(envs[0]["id"], "pendulum");
+  EXPECT_EQ(envs[0]["params"]["gravity"]["unit"], "m/s^2");
+  EXPECT_EQ(envs[0]["state"], (nlohmann::json{"theta", "theta_dot"}));
+  EXPECT_TRUE(contains(run({"envs"}).out, {"pendulum: ", "env.gravity"}));
+}
+
+TEST_F(CliVerbsTest, DoctorSaysWhatIsMissing) {
+  Child child{{"doctor", "--json", "--plan", "tiny.json", "replay.capacity=4000000000"}};
+  child.environment = {{"PENDULA_CUDA_PLUGIN", "absent.so"}};
+  const Output o = run(child);
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto doctor = nlohmann::json::parse(o.out);
+  EXPECT_EQ(doctor["cuda"]["available"], false);
+  EXPECT_TRUE(contains(doctor["cuda"]["says"], {"absent.so, which does not exist"}));
+  EXPECT_EQ(doctor["device"], "cpu");
+  EXPECT_EQ(doctor["plan"]["ring_rows"], 500000000);
+  EXPECT_GT(doctor["plan"]["bytes"]["arena"], int64_t{64} * 1000 * 1000 * 1000);
+  EXPECT_TRUE(contains(run({"doctor", "--plan", "tiny.json"}).out,
+                       {"CUDA: ", "plan of tiny.json: grid", "300 rows of replay"}));
+}
+
+TEST_F(CliVerbsTest, VersionIsOneLineOrOneObject) {
+  const std::string line = run({"--version"}).out;
+  EXPECT_EQ(line.find("pendula "), 0u);
+  EXPECT_EQ(line.find('\n'), line.size() - 1);
+  const auto version = object_of({"--version", "--json"});
+  for (const char* key : {"version", "commit", "compiler", "flags", "simd_level"}) {
+    EXPECT_TRUE(version[key].is_string()) << key;
+  }
+}
+
+TEST_F(CliVerbsTest, HelpBeginsWithExamples) {
+  for (const std::vector<std::string>& verb : {std::vector<std::string>{},
+                                               {"train"},
+                                               {"eval"},
+                                               {"play"},
+                                               {"config"},
+                                               {"config", "show"},
+                                               {"config", "check"},
+                                               {"config", "diff"},
+                                               {"envs"},
+                                               {"doctor"}}) {
+    std::vector<std::string> args = verb;
+    args.push_back("--help");
+    const Output o = run(args);
+    EXPECT_EQ(o.code, 0);
+    EXPECT_EQ(o.out.find("Examples:\n  pendula "), 0u) << o.out;
+    EXPECT_TRUE(contains(o.out, {"Usage: pendula", "--help"}));
+    if (!verb.empty() && verb != std::vector<std::string>{"config"}) {
+      EXPECT_TRUE(contains(o.out, {"--json", "--quiet", "pendula " + verb[0]}));
+    }
+    EXPECT_EQ(o.err, "");
+  }
+}
+
+}  // namespace
+}  // namespace pendula
