@@ -8,6 +8,7 @@
 
 #include "host/backend.h"
 #include "host/host_memory.h"
+#include "host/measuring_block.h"
 #include "host/play.h"
 #include "host/planning.h"
 #include "host/pool.h"
@@ -29,17 +30,6 @@ typename Env::template Params<T> env_params(const Config& config) {
   }
   return params;
 }
-
-// Counts what a program takes from shared(): runs it through allocations only.
-struct MeasuringBlock {
-  static constexpr int kLd = CpuBlock::kLd;
-  template <class T>
-  T* shared(int n) {
-    bytes += (static_cast<size_t>(n) * sizeof(T) + 63) / 64 * 64;
-    return nullptr;
-  }
-  size_t bytes = 0;
-};
 
 template <class Env, class T>
 class CpuBackend final : public PlayableBackend {
@@ -70,10 +60,14 @@ class CpuBackend final : public PlayableBackend {
     Control& control = context_.control();
     control = {};
     control.until_iteration = until;
-    control.iteration = iteration();
+    const AgentCounters& counters = context_.agent(0).counters();
+    control.iteration = counters.iteration;
+    control.slice = static_cast<uint32_t>(counters.slice);
     HostPage& page = *context_.page;
     control.rows_written = page.rows_written;
-    if (control.iteration >= until) return {HaltReason::kReached, control.iteration};
+    if (control.iteration >= until) {
+      return {HaltReason::kReached, control.iteration, counters.updates};
+    }
     const auto begin = std::chrono::steady_clock::now();
     page.stop = 0;
     pool_.run([&](int worker) {
@@ -90,7 +84,7 @@ class CpuBackend final : public PlayableBackend {
         if (control.halted != 0) break;
       }
     });
-    return {static_cast<HaltReason>(control.halted - 1), control.iteration};
+    return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates};
   }
 
   std::vector<ReportRow> take_reports() override {
@@ -246,8 +240,6 @@ class CpuBackend final : public PlayableBackend {
     }
   }
 
-  uint64_t iteration() const { return context_.agent(0).counters().iteration; }
-
   static int workers(const Plan& p, int threads) {
     if (threads > 0) return threads;
     const int useful = std::max(p.partials, p.env_tiles) * p.agents;
@@ -256,7 +248,7 @@ class CpuBackend final : public PlayableBackend {
   }
 
   static size_t scratch_bytes(const Plan& p) {
-    MeasuringBlock m;
+    MeasuringBlock<CpuBlock::kLd> m;
     allocate_batch<T>(m, p);
     allocate_environments<T>(m, p);
     allocate_hidden<T>(m, p.actor, false);
@@ -264,9 +256,9 @@ class CpuBackend final : public PlayableBackend {
     allocate_hidden<T>(m, p.critic, true);
     allocate_hidden<T>(m, p.actor, true);
     m.shared<T>(kAdamChunk);
-    m.shared<T>((16 + p.action_dim) * MeasuringBlock::kLd);
+    m.shared<T>((16 + p.action_dim) * CpuBlock::kLd);
     const int widest = std::max({p.actor.widest, p.critic.widest, p.obs_dim + p.action_dim});
-    return (m.bytes + transpose_bytes<T>(widest, kRows) + 4096) / 4096 * 4096;
+    return (m.bytes() + transpose_bytes<T>(widest, kRows) + 4096) / 4096 * 4096;
   }
 
   PlannedRun planned_;
