@@ -46,12 +46,14 @@ class Training {
 
   // Takes up what a checkpoint of this run brought into the arena. exact: with its replay ring.
   void resume(bool exact) {
-    iteration_ = read_counters(*backend_, 0).iteration;
+    const AgentCounters counters = read_counters(*backend_, 0);
+    iteration_ = counters.iteration;
     if (!exact) restart_replay(*backend_, config_);
     best_ = best_evaluation(run_.evaluations());
     // The checkpoint may be older than the evaluation of its own step, or of the end of a shorter
     // run; that row is gone (see train()), and the evaluation is repeated to the same numbers.
-    evaluation_due_ = iteration_ > 0 && iteration_ < last_ && at(config_.eval.interval);
+    evaluation_due_ =
+        iteration_ > 0 && iteration_ < last_ && counters.slice == 0 && at(config_.eval.interval);
     if (exact) saved_ = iteration_;
   }
 
@@ -79,6 +81,7 @@ class Training {
       const uint64_t before = iteration_;
       const RunResult r = backend_->run(next_boundary(), signals_.flag());
       iteration_ = r.iteration;
+      state_.updates = r.updates;
       saved_.reset();
       evaluation_due_ = iteration_ > before && iteration_ < last_ && at(config_.eval.interval);
       take_reports();
@@ -119,7 +122,6 @@ class Training {
       }
     }
     state_.timesteps = iteration_ * steps_;
-    state_.updates = read_counters(*backend_, 0).updates;
   }
 
   // Evaluates, writes the rows, keeps the best. Returns the mean over the agents.
@@ -139,7 +141,7 @@ class Training {
 
   nlohmann::json checkpoint_info() const {
     return {{kTimestepsKey, iteration_ * steps_},
-            {"time/updates", read_counters(*backend_, 0).updates},
+            {"time/updates", state_.updates},
             {"iteration", iteration_},
             {"name", config_.name},
             {"seed", config_.seed}};
@@ -202,9 +204,8 @@ class Training {
     evaluate(config_.eval.final_episodes);
     progress_.finish(state_);
     tell_faults(backend_->faults(), steps_);  // of agents that froze while others went on
-    const uint64_t updates = read_counters(*backend_, 0).updates;
     const ordered_json result =
-        result_record(config_, {reason, iteration_ * steps_, updates, seconds()}, rows_);
+        result_record(config_, {reason, iteration_ * steps_, state_.updates, seconds()}, rows_);
     if (unsaved.empty()) unsaved = failure_of([&] { run_.write_result(result); });
     if (unsaved.empty()) return {signals_.exit_code(), run_.path(), result};
     tell_unsaved("the run came to its end", unsaved, run_.path());
@@ -271,7 +272,9 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
     const int64_t timesteps = loaded.info.value(kTimestepsKey, int64_t{0});
     exact = loaded.exact;
     run->rewind(timesteps);
-    cut_rows(run->evaluations(), timesteps - 1);  // repeated where it is due
+    // The evaluation of this step is repeated where it is due. In the middle of an iteration it
+    // lies behind, and the policy has moved on.
+    if (read_counters(*backend, 0).slice == 0) cut_rows(run->evaluations(), timesteps - 1);
   }
   run->write_config(to_json(config));
   run->write_meta(meta_record(device));

@@ -45,6 +45,7 @@ void restart_replay(Backend& backend, const Config& config) {
   const uint64_t steps = length * static_cast<uint64_t>(config.env.num_envs);
   for (int64_t k = 0; k < config.agents; ++k) {
     AgentCounters c = read_counters(backend, k);
+    c.slice = 0;  // the rollout of an iteration under way is lost too: it begins anew
     c.ring_first = c.iteration * length;
     c.update_base = c.updates;
     c.update_start =

@@ -66,23 +66,31 @@ TEST_F(CliSignalsTest, TheSecondLeavesAtOnce) {
 const std::vector<std::string> kSlower = {"total_timesteps=16000", "ddpg.updates_per_step=1",
                                           "actor.hidden=[32,32]", "critic.hidden=[32,32]"};
 
+// Iterations of 64 slices, in which stops fall nearly always.
+const std::vector<std::string> kLongIterations = {
+    "total_timesteps=5120", "rollout.length=64",   "ddpg.updates_per_step=8",
+    "eval.interval=1024",   "report.interval=512", "checkpoint.interval=1536"};
+
 TEST_F(CliSignalsTest, StoppedAndResumedManyTimesEqualsUninterrupted) {
-  const fs::path whole = train(kSlower);
-  std::vector<std::string> args = {"train", "tiny.json", "--run-dir", "cut"};
-  args.insert(args.end(), kSlower.begin(), kSlower.end());
-  std::mt19937 random(7);
-  int stops = 0;
-  Output o = interrupt(args, {{0.02, SIGINT}});
-  while (o.code == 130 && stops < 200) {
-    ++stops;
-    const double moment = std::uniform_real_distribution<double>(0.0, 0.15)(random);
-    o = interrupt({"train", "--resume", "latest", "--run-dir", "cut"}, {{moment, SIGINT}});
+  for (const auto& overrides : {kSlower, kLongIterations}) {
+    const fs::path whole = train(overrides);
+    const std::string parent = "cut_" + overrides[0].substr(overrides[0].find('=') + 1);
+    std::vector<std::string> args = {"train", "tiny.json", "--run-dir", parent};
+    args.insert(args.end(), overrides.begin(), overrides.end());
+    std::mt19937 random(7);
+    int stops = 0;
+    Output o = interrupt(args, {{0.02, SIGINT}});
+    while (o.code == 130 && stops < 200) {
+      ++stops;
+      const double moment = std::uniform_real_distribution<double>(0.0, 0.15)(random);
+      o = interrupt({"train", "--resume", "latest", "--run-dir", parent}, {{moment, SIGINT}});
+    }
+    ASSERT_EQ(o.code, 0) << o.err;
+    EXPECT_GE(stops, 2);
+    expect_equal_runs(whole, latest(parent));
+    EXPECT_EQ(read_json(whole / "result.json")["eval/mean_reward"],
+              read_json(latest(parent) / "result.json")["eval/mean_reward"]);
   }
-  ASSERT_EQ(o.code, 0) << o.err;
-  EXPECT_GE(stops, 2);
-  expect_equal_runs(whole, latest("cut"));
-  EXPECT_EQ(read_json(whole / "result.json")["eval/mean_reward"],
-            read_json(latest("cut") / "result.json")["eval/mean_reward"]);
 }
 
 TEST_F(CliSignalsTest, KilledAndResumedManyTimesEqualsUninterrupted) {
