@@ -52,8 +52,13 @@ class Backend : public ArenaAccess {
   virtual std::vector<FaultReport> faults() = 0;
 
   // `episodes` episodes of each agent's deterministic policy, from initial states that depend on the
-  // agent's seed and the episode's number alone. Touches no training state.
-  virtual Evaluation evaluate(int64_t episodes) = 0;
+  // agent's seed and the episode's number alone. Touches no training state. Gives nothing (no returns)
+  // where `stop` was set before it was done.
+  virtual Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) = 0;
+  Evaluation evaluate(int64_t episodes) {
+    const std::atomic<bool> never{false};
+    return evaluate(episodes, never);
+  }
 
   virtual const TensorTable& tensors() const = 0;
   virtual DeviceInfo device() const = 0;

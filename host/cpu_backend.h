@@ -9,8 +9,8 @@
 #include "host/backend.h"
 #include "host/host_memory.h"
 #include "host/measuring_block.h"
-#include "host/play.h"
 #include "host/planning.h"
+#include "host/play.h"
 #include "host/pool.h"
 #include "kernels/block_cpu.h"
 #include "kernels/evaluate.h"
@@ -92,8 +92,8 @@ class CpuBackend final : public PlayableBackend {
     const Plan& p = context_.plan;
     std::vector<ReportRow> rows;
     for (; page.rows_taken < page.rows_written; ++page.rows_taken) {
-      const ReportRow* r = context_.report_ring() + page.rows_taken % p.report_slots *
-                                                        static_cast<uint64_t>(p.agents);
+      const ReportRow* r = context_.report_ring() +
+                           page.rows_taken % p.report_slots * static_cast<uint64_t>(p.agents);
       rows.insert(rows.end(), r, r + p.agents);
     }
     return rows;
@@ -111,13 +111,16 @@ class CpuBackend final : public PlayableBackend {
     return all;
   }
 
-  Evaluation evaluate(int64_t episodes) override {
+  using Backend::evaluate;
+  Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) override {
     const size_t n = static_cast<size_t>(episodes * context_.plan.agents);
     std::vector<T> returns(n);
     Evaluation e;
     e.lengths.resize(n);
-    run_program(Evaluate<Env, T>{context_, static_cast<int>(episodes), returns.data(),
-                                 e.lengths.data()});
+    const Evaluate<Env, T> program{context_, static_cast<int>(episodes), returns.data(),
+                                   e.lengths.data()};
+    pool_.run([&](int worker) { run_share(program, worker, &stop); });
+    if (stop.load(std::memory_order_relaxed)) return {};
     e.returns.assign(returns.begin(), returns.end());
     return e;
   }
@@ -162,12 +165,14 @@ class CpuBackend final : public PlayableBackend {
     }
   };
 
+  // This worker's blocks of a program; leaves the rest undone where *stop is set.
   template <class Program>
-  void run_share(const Program& program, int worker) {
+  void run_share(const Program& program, int worker, const std::atomic<bool>* stop = nullptr) {
     const int blocks = program.grid();
     const Scratch scratch{scratch_.get() + scratch_bytes_ * static_cast<size_t>(worker),
                           scratch_bytes_};
     for (int i = pool_.begin(blocks, worker); i < pool_.end(blocks, worker); ++i) {
+      if (stop != nullptr && stop->load(std::memory_order_relaxed)) return;
       CpuBlock block(i, scratch);
       program(block);
     }
@@ -178,7 +183,8 @@ class CpuBackend final : public PlayableBackend {
     pool_.run([&](int worker) { run_share(program, worker); });
   }
 
-  // Plays a tile of episodes side by side, keeps their steps, and hands them out episode by episode.
+  // Plays a tile of episodes side by side, keeps their steps, and hands them out episode by
+  // episode.
   void play_tile(PlayPolicy policy, int64_t first, int64_t count,
                  const std::function<void(const PlayStep&)>& callback) {
     constexpr int S = Env::kStateDim, O = Env::kObsDim, A = Env::kActionDim, kLd = CpuBlock::kLd;
@@ -207,9 +213,8 @@ class CpuBackend final : public PlayableBackend {
       if (policy == PlayPolicy::kActor) act_tile(b, p.actor, agent.at(p.actor_params), hidden, e);
       for (int n = 0; policy == PlayPolicy::kRandom && n < count; ++n) {
         for (int d = 0; d < A; ++d) {
-          const uint32_t w =
-              step_word(seed, Purpose::kPlayAction, static_cast<uint32_t>(d),
-                        static_cast<uint64_t>(first + n), static_cast<uint64_t>(t));
+          const uint32_t w = step_word(seed, Purpose::kPlayAction, static_cast<uint32_t>(d),
+                                       static_cast<uint64_t>(first + n), static_cast<uint64_t>(t));
           e.action[d * kLd + n] = uniform<T>(w, T(-1), T(1));
         }
       }
@@ -221,8 +226,8 @@ class CpuBackend final : public PlayableBackend {
         for (int d = 0; d < S; ++d) k.state[d] = static_cast<float>(e.state[d * kLd + n]);
         for (int d = 0; d < O; ++d) k.obs[d] = static_cast<float>(e.obs[d * kLd + n]);
         for (int d = 0; d < A; ++d) {
-          k.action[d] = static_cast<float>(e.action[d * kLd + n] *
-                                           Env::action_bound(context_.env, d));
+          k.action[d] =
+              static_cast<float>(e.action[d * kLd + n] * Env::action_bound(context_.env, d));
         }
         k.reward = static_cast<float>(e.reward[n]);
         k.terminated = e.terminated[n] != T(0);
@@ -274,9 +279,9 @@ class CpuBackend final : public PlayableBackend {
 }  // namespace pendula
 
 // Defines make_cpu_backend_<Env>(); one file of the build per environment does.
-#define PENDULA_CPU_ENVIRONMENT(Env)                                                          \
-  namespace pendula {                                                                         \
+#define PENDULA_CPU_ENVIRONMENT(Env)                                                           \
+  namespace pendula {                                                                          \
   std::unique_ptr<PlayableBackend> make_cpu_backend_##Env(const Config& config, int threads) { \
-    return std::make_unique<CpuBackend<Env, float>>(config, threads);                         \
-  }                                                                                           \
+    return std::make_unique<CpuBackend<Env, float>>(config, threads);                          \
+  }                                                                                            \
   }

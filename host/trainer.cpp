@@ -65,16 +65,17 @@ class Training {
     state_.updates = timing_.start_updates;
     while (!signals_.flag()) {
       if (evaluation_due_) {
-        const double mean = evaluate(config_.eval.episodes);
+        if (!evaluate(config_.eval.episodes)) break;
         progress_.evaluated(state_);
         evaluation_due_ = false;
-        if (config_.stop.eval_return && mean >= *config_.stop.eval_return) {
+        if (config_.stop.eval_return && *state_.eval_return >= *config_.stop.eval_return) {
           return finish("stop.eval_return");
         }
       }
       if (signals_.flag()) break;
-      if (iteration_ > 0 && iteration_ < last_ && at(config_.checkpoint.interval)) {
+      if (checkpoint_due_) {
         attempt([&] { save(); });
+        checkpoint_due_ = false;
       }
       if (iteration_ >= last_) return finish("total_timesteps");
       if (config_.stop.seconds && seconds() >= *config_.stop.seconds) return finish("stop.seconds");
@@ -83,7 +84,9 @@ class Training {
       iteration_ = r.iteration;
       state_.updates = r.updates;
       saved_.reset();
-      evaluation_due_ = iteration_ > before && iteration_ < last_ && at(config_.eval.interval);
+      const bool inside = iteration_ > before && iteration_ < last_;
+      evaluation_due_ = inside && at(config_.eval.interval);
+      checkpoint_due_ = inside && at(config_.checkpoint.interval);
       take_reports();
       if (r.reason == HaltReason::kDiverged) return diverged();
       // An evaluation, the end or a stop is about to tell the same with more in it.
@@ -124,9 +127,11 @@ class Training {
     state_.timesteps = iteration_ * steps_;
   }
 
-  // Evaluates, writes the rows, keeps the best. Returns the mean over the agents.
-  double evaluate(int64_t episodes) {
-    rows_ = evaluation_rows(backend_->evaluate(episodes), config_.agents, iteration_ * steps_);
+  // Evaluates, writes the rows, keeps the best. False where a signal came first.
+  bool evaluate(int64_t episodes) {
+    const Evaluation evaluation = backend_->evaluate(episodes, signals_.flag());
+    if (evaluation.returns.empty()) return false;
+    rows_ = evaluation_rows(evaluation, config_.agents, iteration_ * steps_);
     for (const ordered_json& row : rows_) evaluations_.write(row);
     const double mean = summarise(rows_).mean;
     state_.eval_return = mean;
@@ -136,7 +141,7 @@ class Training {
       info["eval/mean_reward"] = mean;
       attempt([&] { save_checkpoint(run_.best(), backend_->tensors(), *backend_, false, info); });
     }
-    return mean;
+    return true;
   }
 
   nlohmann::json checkpoint_info() const {
@@ -201,7 +206,7 @@ class Training {
   TrainOutcome finish(const std::string& reason) {
     std::string unsaved =
         failure_of([&] { save(); });  // first: a kill while evaluating costs little
-    evaluate(config_.eval.final_episodes);
+    if (!evaluate(config_.eval.final_episodes)) return stopped();
     progress_.finish(state_);
     tell_faults(backend_->faults(), steps_);  // of agents that froze while others went on
     const ordered_json result =
@@ -229,6 +234,7 @@ class Training {
   std::optional<uint64_t> saved_;  // the iteration of the newest checkpoint, where it is whole
   double best_ = -std::numeric_limits<double>::infinity();
   bool evaluation_due_ = false;
+  bool checkpoint_due_ = false;
   bool save_failed_ = false;
   std::vector<ordered_json> rows_;  // of the last evaluation
 };

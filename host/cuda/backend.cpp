@@ -209,7 +209,7 @@ std::vector<FaultReport> CudaBackend::faults() {
   return all;
 }
 
-Evaluation CudaBackend::evaluate(int64_t episodes) {
+Evaluation CudaBackend::evaluate(int64_t episodes, const std::atomic<bool>& stop) {
   use();
   const size_t n = static_cast<size_t>(episodes * planned_.plan.agents);
   const uint64_t bytes = n * (sizeof(float) + sizeof(uint32_t));
@@ -221,6 +221,7 @@ Evaluation CudaBackend::evaluate(int64_t episodes) {
   PENDULA_CUDA_CHECK(
       cudaMemcpyAsync(host.get(), device.get(), bytes, cudaMemcpyDeviceToHost, stream_.get()));
   wait([](auto) {});
+  if (stop.load(std::memory_order_relaxed)) return {};
   const float* r = static_cast<const float*>(host.get());
   const uint32_t* l = reinterpret_cast<const uint32_t*>(r + n);
   Evaluation e;

@@ -24,7 +24,8 @@ class CudaBackend final : public Backend {
   RunResult run(uint64_t until_iteration, const std::atomic<bool>& stop) override;
   std::vector<ReportRow> take_reports() override;
   std::vector<FaultReport> faults() override;
-  Evaluation evaluate(int64_t episodes) override;
+  using Backend::evaluate;
+  Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) override;
   const TensorTable& tensors() const override { return planned_.tensors; }
   DeviceInfo device() const override;
   void read(uint64_t offset, uint64_t bytes, void* to) const override;
