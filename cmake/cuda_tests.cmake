@@ -24,7 +24,7 @@ foreach(source IN LISTS cuda_tests)
 endforeach()
 
 # calls_test counts the runtime's calls.
-foreach(call GraphLaunch Memcpy MemcpyAsync LaunchKernel StreamSynchronize DeviceSynchronize
-             EventSynchronize)
-  target_link_options(cuda_calls_test PRIVATE -Wl,--wrap=cuda${call})
+foreach(call cudaGraphLaunch cudaMemcpy cudaMemcpyAsync __cudaLaunchKernel cudaStreamSynchronize
+             cudaDeviceSynchronize cudaEventSynchronize)
+  target_link_options(cuda_calls_test PRIVATE -Wl,--wrap=${call})
 endforeach()

@@ -36,12 +36,13 @@ cudaError_t __wrap_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cud
   ++calls()["cudaMemcpyAsync"];
   return __real_cudaMemcpyAsync(to, from, bytes, kind, stream);
 }
-cudaError_t __real_cudaLaunchKernel(const void* f, dim3 grid, dim3 block, void** args,
-                                    size_t shared, cudaStream_t stream);
-cudaError_t __wrap_cudaLaunchKernel(const void* f, dim3 grid, dim3 block, void** args,
-                                    size_t shared, cudaStream_t stream) {
-  ++calls()["cudaLaunchKernel"];
-  return __real_cudaLaunchKernel(f, grid, block, args, shared, stream);
+// What nvcc makes of <<<...>>>.
+cudaError_t __real___cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** args,
+                                      size_t shared, cudaStream_t stream);
+cudaError_t __wrap___cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** args,
+                                      size_t shared, cudaStream_t stream) {
+  ++calls()["a kernel's launch"];
+  return __real___cudaLaunchKernel(kernel, grid, block, args, shared, stream);
 }
 cudaError_t __real_cudaStreamSynchronize(cudaStream_t stream);
 cudaError_t __wrap_cudaStreamSynchronize(cudaStream_t stream) {
@@ -86,9 +87,9 @@ TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
 
   EXPECT_EQ(rows.size(), 8u);  // reports come without a launch or a copy of their own
   const std::map<std::string, int> expected = {
-      {"cudaGraphLaunch", 1},   // 40 iterations
-      {"cudaMemcpyAsync", 1},   // where the launch stands
-      {"cudaLaunchKernel", 1},  // sets the launch's goal on the device
+      {"cudaGraphLaunch", 1},    // 40 iterations
+      {"cudaMemcpyAsync", 1},    // where the launch stands
+      {"a kernel's launch", 1},  // sets the launch's goal on the device
   };
   EXPECT_EQ(seen, expected);
 }
