@@ -22,14 +22,14 @@ struct Output {
 };
 
 struct Child {
-  std::vector<std::string> args;
-  std::map<std::string, std::string> environment;  // added to this process's
+  std::vector<std::string> args = {};
+  std::map<std::string, std::string> environment = {};  // added to this process's
   // Signals, each sent so many seconds after the previous one. The first counts from the moment
   // when `await` stands on stderr.
-  std::vector<std::pair<double, int>> signals;
+  std::vector<std::pair<double, int>> signals = {};
   std::string await = ", run ";
   uint64_t file_limit = 0;       // RLIMIT_FSIZE in bytes; 0: none
-  std::string out_to;            // a file to have as standard output, e.g. /dev/full
+  std::string out_to = {};       // a file to have as standard output, e.g. /dev/full
   bool close_out = false;        // standard output is closed
   bool err_is_terminal = false;  // standard error is a pseudo terminal of 100 columns
 };
