@@ -4,5 +4,4 @@
 
 #include "envs/pendulum.h"
 
-#define PENDULA_ENVIRONMENTS(PENDULA_ENV) \
-  PENDULA_ENV(Pendulum)
+#define PENDULA_ENVIRONMENTS(PENDULA_ENV) PENDULA_ENV(Pendulum)

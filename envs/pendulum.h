@@ -74,8 +74,7 @@ struct Pendulum {
     const R cost = fma(angle, angle, fma(R(T(0.1)) * theta_dot, theta_dot, effort));
     const R acceleration = fma(R(T(3) * p.gravity / (T(2) * p.length)), sin(theta),
                                R(T(3) / (p.mass * p.length * p.length)) * u);
-    const R speed =
-        clamp(fma(acceleration, R(p.dt), theta_dot), R(-p.max_speed), R(p.max_speed));
+    const R speed = clamp(fma(acceleration, R(p.dt), theta_dot), R(-p.max_speed), R(p.max_speed));
     next[0] = fma(speed, R(p.dt), theta);
     next[1] = speed;
     return {-cost, R(T(0))};

@@ -41,8 +41,8 @@ class Backend : public ArenaAccess {
   // Weights, environments, counters: the state before the first iteration.
   virtual void initialise() = 0;
 
-  // Runs iterations until `until_iteration` is completed, `stop` is set, every agent has diverged, or
-  // about a second has gone by. Where it is cut never changes a bit of the state.
+  // Runs iterations until `until_iteration` is completed, `stop` is set, every agent has diverged,
+  // or about a second has gone by. Where it is cut never changes a bit of the state.
   virtual RunResult run(uint64_t until_iteration, const std::atomic<bool>& stop) = 0;
 
   // The rows written since the last call, in order.
@@ -51,9 +51,9 @@ class Backend : public ArenaAccess {
   // The first fault of each agent that has one.
   virtual std::vector<FaultReport> faults() = 0;
 
-  // `episodes` episodes of each agent's deterministic policy, from initial states that depend on the
-  // agent's seed and the episode's number alone. Touches no training state. Gives nothing (no returns)
-  // where `stop` was set before it was done.
+  // `episodes` episodes of each agent's deterministic policy, from initial states that depend on
+  // the agent's seed and the episode's number alone. Touches no training state. Gives nothing (no
+  // returns) where `stop` was set before it was done.
   virtual Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) = 0;
   Evaluation evaluate(int64_t episodes) {
     const std::atomic<bool> never{false};

@@ -14,8 +14,8 @@
 
 namespace pendula {
 
-enum class Precision : int32_t { kAuto, kFp32, kTf32 };   // "auto", "fp32", "tf32"
-enum class ReplaySaving : int32_t { kFull, kNone };       // "full", "none"
+enum class Precision : int32_t { kAuto, kFp32, kTf32 };  // "auto", "fp32", "tf32"
+enum class ReplaySaving : int32_t { kFull, kNone };      // "full", "none"
 
 struct EnvConfig {
   std::string id = "pendulum";
@@ -51,8 +51,8 @@ struct OptimizerConfig {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double eps = 1e-8;
-  double weight_decay = 0.0;             // L2, added to the gradient as torch.optim.Adam does
-  std::optional<double> max_grad_norm;   // clip of the global norm, per network
+  double weight_decay = 0.0;            // L2, added to the gradient as torch.optim.Adam does
+  std::optional<double> max_grad_norm;  // clip of the global norm, per network
 };
 
 struct NoiseConfig {
@@ -64,8 +64,8 @@ struct NoiseConfig {
 };
 
 struct ReplayConfig {
-  int64_t capacity = 100000;     // transitions; rounded down to whole rows of num_envs
-  int64_t warmup_steps = 1000;   // uniformly random actions and no updates until then
+  int64_t capacity = 100000;    // transitions; rounded down to whole rows of num_envs
+  int64_t warmup_steps = 1000;  // uniformly random actions and no updates until then
 };
 
 struct ReportConfig {

@@ -8,8 +8,9 @@
 
 namespace pendula {
 
-// The backend that config.device names: "cpu", "cuda", "cuda:N", or "auto" (a GPU where there is one
-// that works, else the CPU). Throws Error(kDevice) where the GPU that was asked for cannot be had.
+// The backend that config.device names: "cpu", "cuda", "cuda:N", or "auto" (a GPU where there is
+// one that works, else the CPU). Throws Error(kDevice) where the GPU that was asked for cannot be
+// had.
 std::unique_ptr<Backend> make_backend(const Config& config, int threads);
 
 }  // namespace pendula

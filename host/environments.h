@@ -15,8 +15,8 @@ struct EnvironmentInfo {
   int state_dim, obs_dim, action_dim;
   int max_episode_steps;  // the environment's own time limit
   std::vector<EnvParam> params;
-  std::vector<double> defaults;           // of params, in order
-  std::vector<std::string> state_names;   // state_dim of them
+  std::vector<double> defaults;          // of params, in order
+  std::vector<std::string> state_names;  // state_dim of them
 };
 
 // All environments, in the order of envs/list.h.

@@ -1,5 +1,5 @@
-// The CPU backend's workers: each runs the same function at the same time, and they meet at barriers.
-// Blocks of a grid go to workers by a fixed partition.
+// The CPU backend's workers: each runs the same function at the same time, and they meet at
+// barriers. Blocks of a grid go to workers by a fixed partition.
 #pragma once
 
 #include <atomic>
@@ -20,8 +20,8 @@ class Pool {
 
   int workers() const { return workers_; }
 
-  // work(worker) on every worker, 0 being the caller; returns when all are done. `work` must not throw
-  // (a program that does is a bug): the process ends.
+  // work(worker) on every worker, 0 being the caller; returns when all are done. `work` must not
+  // throw (a program that does is a bug): the process ends.
   void run(const std::function<void(int)>& work);
 
   // Waits for all workers. Called by each of them, from inside run().

@@ -10,7 +10,7 @@ namespace pendula {
 enum class DType { kF32, kF64, kU32, kU64 };  // "F32", "F64", "U32", "U64" in safetensors
 
 struct TensorSpec {
-  std::string name;            // "agents.actor.layers.0.weight"
+  std::string name;  // "agents.actor.layers.0.weight"
   DType dtype;
   std::vector<int64_t> shape;  // the agents first: (agents, out, in)
   uint64_t offset;             // bytes from the start of one agent's part; unpadded inside

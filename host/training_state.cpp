@@ -48,8 +48,7 @@ void restart_replay(Backend& backend, const Config& config) {
     c.slice = 0;  // the rollout of an iteration under way is lost too: it begins anew
     c.ring_first = c.iteration * length;
     c.update_base = c.updates;
-    c.update_start =
-        (c.iteration + iterations_for(config, config.replay.warmup_steps)) * steps;
+    c.update_start = (c.iteration + iterations_for(config, config.replay.warmup_steps)) * steps;
     write_counters(backend, k, c);
   }
 }

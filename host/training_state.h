@@ -12,8 +12,8 @@ namespace pendula {
 AgentCounters read_counters(const Backend& backend, int64_t agent);
 void write_counters(Backend& backend, int64_t agent, const AgentCounters& counters);
 
-// After a checkpoint without its replay: the ring begins anew at this iteration, and updates pause for
-// `warmup_steps` environment steps while it fills.
+// After a checkpoint without its replay: the ring begins anew at this iteration, and updates pause
+// for `warmup_steps` environment steps while it fills.
 void restart_replay(Backend& backend, const Config& config);
 
 // policy_lag 1: the lagged actor becomes a copy of the actor.

@@ -1,4 +1,5 @@
-// The proofs of the programs of an iteration, on the CPU's blocks and on blocks of shuffled threads.
+// The proofs of the programs of an iteration, on the CPU's blocks and on blocks of shuffled
+// threads.
 #include "tests/runner.h"
 
 namespace pendula {

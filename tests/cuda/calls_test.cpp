@@ -36,7 +36,7 @@ cudaError_t __wrap_cudaMemcpyAsync(void* to, const void* from, size_t bytes, cud
   ++calls()["cudaMemcpyAsync"];
   return __real_cudaMemcpyAsync(to, from, bytes, kind, stream);
 }
-// What nvcc makes of <<<...>>>.
+// What nvcc makes of a launch.
 cudaError_t __real___cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** args,
                                       size_t shared, cudaStream_t stream);
 cudaError_t __wrap___cudaLaunchKernel(cudaKernel_t kernel, dim3 grid, dim3 block, void** args,
