@@ -4,4 +4,7 @@
 
 #include "envs/pendulum.h"
 
-#define PENDULA_ENVIRONMENTS(PENDULA_ENV) PENDULA_ENV(Pendulum)
+// clang-format off
+#define PENDULA_ENVIRONMENTS(PENDULA_ENV) \
+  PENDULA_ENV(Pendulum)
+// clang-format on

@@ -14,8 +14,9 @@ namespace pendula {
 
 int run_eval(const EvalOptions& options, std::ostream& out) {
   const ResolvedRun run = resolve_run(options.run, options.parent);
-  Config config = load_config((run.run_dir / "config.json").string());
-  if (!options.device.empty()) config.device = options.device;
+  std::vector<std::string> overrides;
+  if (!options.device.empty()) overrides.push_back("device=" + options.device);
+  Config config = load_config((run.run_dir / "config.json").string(), overrides);
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
   const int64_t episodes = options.episodes > 0 ? options.episodes : config.eval.final_episodes;
   const auto backend = make_backend(config, options.threads);

@@ -2,6 +2,9 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <cstdint>
+
 namespace pendula {
 namespace {
 
@@ -45,6 +48,37 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                                   "{} updates per step; lower replay.warmup_steps or raise "
                                   "total_timesteps",
                                   total, warmup, config.ddpg.updates_per_step)});
+  }
+  // What an iteration is cut into must be countable.
+  const double per_iteration = static_cast<double>(each) * config.ddpg.updates_per_step;
+  if (per_iteration > 1e6) {
+    broken.push_back({{"/ddpg/updates_per_step", "/env/num_envs", "/rollout/length"},
+                      fmt::format("{} updates in one iteration of {} steps are more than 1000000; "
+                                  "lower ddpg.updates_per_step or env.num_envs",
+                                  per_iteration, each)});
+  }
+  // Rows are drawn with 32 random bits, evenly to 1.6 % up to 2^26 of them.
+  constexpr int64_t kMaxRows = int64_t{1} << 26;
+  if (rows > kMaxRows) {
+    broken.push_back({{"/replay/capacity", "/env/num_envs"},
+                      fmt::format("a capacity of {} is {} rows of {} environments, more than {}; "
+                                  "lower replay.capacity to {} or raise env.num_envs",
+                                  config.replay.capacity, rows, config.env.num_envs, kMaxRows,
+                                  kMaxRows * config.env.num_envs)});
+  }
+  constexpr int64_t kMaxEpisodes = int64_t{1} << 26;
+  const int64_t episodes = std::max(config.eval.episodes, config.eval.final_episodes);
+  if (episodes > kMaxEpisodes / config.agents) {
+    broken.push_back({{"/eval/final_episodes", "/eval/episodes", "/agents"},
+                      fmt::format("{} episodes of {} agents are more than {} in one evaluation; "
+                                  "lower eval.episodes and eval.final_episodes",
+                                  episodes, config.agents, kMaxEpisodes)});
+  }
+  if (config.seed > UINT64_MAX - static_cast<uint64_t>(config.agents - 1)) {
+    broken.push_back({{"/seed", "/agents"},
+                      fmt::format("the seeds of {} agents, from {} on, go beyond 2^64 - 1; lower "
+                                  "seed",
+                                  config.agents, config.seed)});
   }
   if (config.noise.decay_steps == 0 && config.noise.sigma_final != config.noise.sigma) {
     broken.push_back({{"/noise/sigma_final", "/noise/sigma", "/noise/decay_steps"},

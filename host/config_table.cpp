@@ -186,8 +186,8 @@ std::vector<KeySpec> run_keys() {
 }
 
 std::vector<KeySpec> env_keys(const EnvironmentInfo* env) {
-  KeySpec limit = integer("/env/max_episode_steps", FIELD(env.max_episode_steps), closed(1, 1e9),
-                          "steps", "steps until an episode is truncated");
+  KeySpec limit = integer("/env/max_episode_steps", FIELD(env.max_episode_steps),
+                          closed(1, 16777216), "steps", "steps until an episode is truncated");
   limit.default_text = "the environment's own";
   if (env != nullptr) limit.default_text += fmt::format(" ({})", env->max_episode_steps);
   std::vector<KeySpec> keys = {
@@ -210,7 +210,7 @@ std::vector<KeySpec> learning_keys() {
   const char* activation = "activation of the hidden layers";
   const char* init = "first weights: torch's default for Linear, or Lillicrap et al. (2015)";
   return {
-      integer("/rollout/length", FIELD(rollout.length), closed(1, 65536), "steps",
+      integer("/rollout/length", FIELD(rollout.length), closed(1, 1024), "steps",
               "steps of each environment in one iteration"),
       integer("/rollout/policy_lag", FIELD(rollout.policy_lag), closed(0, 1), "iterations",
               "0: act with this iteration's parameters; 1: with the previous one's"),

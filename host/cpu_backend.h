@@ -118,7 +118,8 @@ class CpuBackend final : public PlayableBackend {
     Evaluation e;
     e.lengths.resize(n);
     const Evaluate<Env, T> program{context_, static_cast<int>(episodes), returns.data(),
-                                   e.lengths.data()};
+                                   e.lengths.data(), reinterpret_cast<const bool*>(&stop)};
+    static_assert(sizeof stop == sizeof(bool));
     pool_.run([&](int worker) { run_share(program, worker, &stop); });
     if (stop.load(std::memory_order_relaxed)) return {};
     e.returns.assign(returns.begin(), returns.end());

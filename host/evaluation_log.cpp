@@ -1,12 +1,7 @@
 #include "host/evaluation_log.h"
 
 #include <cmath>
-#include <fstream>
 #include <limits>
-#include <map>
-#include <string>
-
-#include "host/checkpoint.h"
 
 namespace pendula {
 namespace {
@@ -39,21 +34,6 @@ EvaluationSummary summarise(const std::vector<nlohmann::ordered_json>& rows) {
   }
   s.std = std::sqrt(variance);
   return s;
-}
-
-double best_evaluation(const std::filesystem::path& file) {
-  std::map<uint64_t, std::vector<nlohmann::ordered_json>> evaluations;  // by environment steps
-  std::ifstream in(file);
-  for (std::string line; std::getline(in, line);) {
-    const auto row = nlohmann::ordered_json::parse(line, nullptr, false);
-    if (row.is_object()) evaluations[row.value(kTimestepsKey, uint64_t{0})].push_back(row);
-  }
-  double best = -std::numeric_limits<double>::infinity();
-  for (const auto& [timesteps, rows] : evaluations) {
-    const double mean = summarise(rows).mean;
-    if (mean > best) best = mean;
-  }
-  return best;
 }
 
 }  // namespace pendula

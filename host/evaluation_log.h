@@ -1,7 +1,6 @@
 // Evaluations over the agents of a run: what the rows of eval.jsonl say together.
 #pragma once
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 #include <vector>
 
@@ -15,8 +14,5 @@ struct EvaluationSummary {
 
 // Of one evaluation's rows (evaluation_rows() in host/metrics.h), one per agent.
 EvaluationSummary summarise(const std::vector<nlohmann::ordered_json>& rows);
-
-// The best mean over the agents of any evaluation in an eval.jsonl; -infinity where there is none.
-double best_evaluation(const std::filesystem::path& file);
 
 }  // namespace pendula

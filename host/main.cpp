@@ -141,7 +141,7 @@ int run(int argc, char** argv) {
       ->capture_default_str();
   train_cmd->add_option("--device", t.device, "auto, cpu, cuda or cuda:N (over the config's)");
   train_cmd->add_option("--seeds", t.seeds, "Train so many agents, with seeds seed, seed + 1, ...")
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(1, 65536));
   train_cmd
       ->add_option("--threads", t.options.threads,
                    "CPU threads (as many as are useful); the result is the same")

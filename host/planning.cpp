@@ -202,7 +202,9 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.warmup_steps = iterations_for(c, c.replay.warmup_steps) * steps_per_iteration(p);
   const double updates =
       std::ceil(static_cast<double>(steps_per_iteration(p)) * c.ddpg.updates_per_step);
-  p.slices = static_cast<int32_t>(std::max(1.0, std::ceil(updates / kMaxUpdateSlots)));
+  const double work = static_cast<double>(p.batch_size) * (p.actor.count + p.critic.count);
+  const double slots = std::clamp(kSliceWork / work, 1.0, 1.0 * kMaxUpdateSlots);
+  p.slices = static_cast<int32_t>(std::max(1.0, std::ceil(updates / std::floor(slots))));
   p.update_slots = static_cast<int32_t>(std::max(1.0, std::ceil(updates / p.slices)));
   lay_out_agent(p, run.tensors, static_cast<uint64_t>(element_bytes));
   lay_out_work(p, static_cast<uint64_t>(element_bytes));

@@ -49,7 +49,9 @@ class Training {
     const AgentCounters counters = read_counters(*backend_, 0);
     iteration_ = counters.iteration;
     if (!exact) restart_replay(*backend_, config_);
-    best_ = best_evaluation(run_.evaluations());
+    if (is_checkpoint(run_.best())) {
+      best_ = read_manifest(run_.best()).info.value("eval/mean_reward", best_);
+    }
     // The checkpoint may be older than the evaluation of its own step, or of the end of a shorter
     // run; that row is gone (see train()), and the evaluation is repeated to the same numbers.
     evaluation_due_ =

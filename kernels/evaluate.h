@@ -7,12 +7,15 @@
 
 namespace pendula {
 
+inline constexpr int kStopSteps = 64;  // between two looks at the stop flag
+
 template <class Env, class T>
 struct Evaluate {
   Context<Env, T> context;
-  int episodes;       // of each agent
-  T* returns;         // (agents, episodes), undiscounted, unscaled
-  uint32_t* lengths;  // (agents, episodes)
+  int episodes;                // of each agent
+  T* returns;                  // (agents, episodes), undiscounted, unscaled
+  uint32_t* lengths;           // (agents, episodes)
+  const bool* stop = nullptr;  // where set and true, the rest is not played; null on the GPU
 
   PENDULA_FN int tiles() const { return (episodes + kRows - 1) / kRows; }
   PENDULA_FN int grid() const { return context.plan.agents * tiles(); }
@@ -46,6 +49,7 @@ struct Evaluate {
       const T running =
           b.template reduce<T>(kRows, [=](int n) { return e.done[n] == T(0) ? T(1) : T(0); });
       if (running == T(0)) break;
+      if (stop != nullptr && t % kStopSteps == 0 && B::load_shared(stop)) break;
       observe_tile<Env>(b, context.env, e);
       act_tile(b, p.actor, actor, hidden, e);
       step_tile<Env>(b, context.env, e);

@@ -96,6 +96,7 @@ PENDULA_FN void sincos(R x, R& s, R& c) {
     R r = fma(n, R(-1.5703125f), x);
     r = fma(n, R(-4.837512969970703125e-4f), r);
     r = fma(n, R(-7.54978995489188216e-8f), r);
+    r = clamp(r, R(-0.79f), R(0.79f));  // far out n is not the nearest integer any more
     const R z = r * r;
     R ps = fma(R(-1.9515295891e-4f), z, R(8.3321608736e-3f));
     ps = fma(ps, z, R(-1.6666654611e-1f));

@@ -19,7 +19,6 @@ enum class Purpose : uint32_t {
   kEpsilon = 5,       // the same
   kSample = 6,        // index: sample / 2 in the batch, step: number of the update
   kEvalReset = 7,     // index: episode, step 0
-  kPlayReset = 8,     // index: episode, step 0
   kPlayAction = 9,    // index: episode, step: time step / 4
 };
 

@@ -19,8 +19,10 @@ inline constexpr int kMaxLayers = 17;       // 16 hidden layers and the head
 inline constexpr int kRows = 64;            // rows of a batch, or environments, in one tile
 inline constexpr int kAdamChunk = 512;      // parameters of one block of the Adam step
 inline constexpr int kMaxPartials = 128;    // partial sums of one gradient
-inline constexpr int kMaxUpdateSlots = 64;  // updates in one slice of an iteration
-inline constexpr uint64_t kAlign = 256;     // bytes
+inline constexpr int kMaxUpdateSlots = 64;  // updates in one slice of an iteration, at most
+inline constexpr double kSliceWork =
+    2e9;                                 // and parameters x rows in it, about: a stop waits for it
+inline constexpr uint64_t kAlign = 256;  // bytes
 
 // One multi-layer perceptron. Parameters, targets and both moments are blocks of `count` elements
 // with the same layout: weight l is (size[l + 1], size[l]), row-major, as in PyTorch.
