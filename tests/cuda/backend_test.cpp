@@ -226,7 +226,7 @@ TEST(CudaBackend, AFullReportRingEndsALaunch) {
   const auto b = cuda(c);
   const std::atomic<bool> stop{false};
   uint64_t rows = 0;
-  for (RunResult r{HaltReason::kTime, 0}; r.iteration < 600;) {
+  for (RunResult r{HaltReason::kTime, 0, 0}; r.iteration < 600;) {
     r = b->run(600, stop);
     rows += b->take_reports().size();
   }
