@@ -57,15 +57,6 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                                   "lower ddpg.updates_per_step or env.num_envs",
                                   per_iteration, each)});
   }
-  // Rows are drawn with 32 random bits, evenly to 1.6 % up to 2^26 of them.
-  constexpr int64_t kMaxRows = int64_t{1} << 26;
-  if (rows > kMaxRows) {
-    broken.push_back({{"/replay/capacity", "/env/num_envs"},
-                      fmt::format("a capacity of {} is {} rows of {} environments, more than {}; "
-                                  "lower replay.capacity to {} or raise env.num_envs",
-                                  config.replay.capacity, rows, config.env.num_envs, kMaxRows,
-                                  kMaxRows * config.env.num_envs)});
-  }
   constexpr int64_t kMaxEpisodes = int64_t{1} << 26;
   const int64_t episodes = std::max(config.eval.episodes, config.eval.final_episodes);
   if (episodes > kMaxEpisodes / config.agents) {

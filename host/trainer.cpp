@@ -8,6 +8,7 @@
 #include <optional>
 
 #include "host/checkpoint.h"
+#include "host/config_check.h"
 #include "host/config_io.h"
 #include "host/device.h"
 #include "host/evaluation_log.h"
@@ -268,6 +269,14 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
     }
   }
   std::unique_ptr<Backend> backend = make_backend(config, options.threads);
+  // Rows are drawn with 32 random bits, evenly to 1.6 % up to 2^26 of them.
+  constexpr int64_t kMaxRows = int64_t{1} << 26;
+  if (ring_rows(config) > kMaxRows) {
+    throw Error(ExitCode::kUsage, "replay.capacity / env.num_envs is " +
+                                      std::to_string(ring_rows(config)) + " rows, more than " +
+                                      std::to_string(kMaxRows) +
+                                      "; lower replay.capacity or raise env.num_envs");
+  }
   const DeviceInfo device = backend->device();
   if (!from) initialise(*backend, options);
   const StopSignals signals;  // from here on there is something to save

@@ -67,7 +67,9 @@ TEST(ConfigRoundTrip, RandomConfigsGoThereAndBackExactly) {
     config.replay.capacity += 2 * config.rollout.length * config.env.num_envs;
     config.replay.warmup_steps = 1;
     config.total_timesteps = 1000000 + config.total_timesteps % 1000000;
-    config.ddpg.updates_per_step = std::max(config.ddpg.updates_per_step, 0.01);
+    config.ddpg.updates_per_step = std::clamp(config.ddpg.updates_per_step, 0.01, 15.0);
+    config.agents = 1 + config.agents % 4;
+    config.seed -= std::min<uint64_t>(config.seed, 4);
     config.noise.decay_steps += 1;
     if (config.replay.capacity > 1000000000000) config.replay.capacity = 1000000000000;
     if (config.noise.decay_steps > 1000000000000000) config.noise.decay_steps = 1;
