@@ -8,7 +8,7 @@
 #include "kernels/program.h"
 #include "kernels/replay_ring.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 template <class Env, class T>
 struct ActorGradient {
@@ -77,4 +77,4 @@ struct ActorGradient {
   }
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

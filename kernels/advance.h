@@ -5,7 +5,7 @@
 #include "kernels/math.h"
 #include "kernels/program.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // One block per agent.
 template <class Env, class T>
@@ -160,4 +160,4 @@ struct SetHalt {
   }
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

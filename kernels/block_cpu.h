@@ -8,7 +8,7 @@
 #include "kernels/gemm_cpu.h"
 #include "kernels/plan.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // A worker's scratch memory: what shared() hands out.
 struct Scratch {
@@ -102,4 +102,4 @@ class CpuBlock {
   std::size_t used_ = 0;
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -5,7 +5,7 @@
 #include "kernels/block_memory.h"
 #include "kernels/gemm_cuda.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // What b.gemm computes with; gemm_fp32 is always kFfma.
 enum class Products { kFfma, kTf32 };
@@ -119,4 +119,4 @@ class CudaBlock {
   BlockBump bump_;
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

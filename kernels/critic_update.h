@@ -10,7 +10,7 @@
 #include "kernels/program.h"
 #include "kernels/td_target.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 template <class Env, class T>
 struct CriticGradient {
@@ -78,4 +78,4 @@ struct CriticGradient {
   }
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

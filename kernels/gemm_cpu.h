@@ -9,7 +9,7 @@
 
 #include "kernels/matrix.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 inline constexpr int kDotColumns = 4;  // up to so many rows or columns, dot products are cheaper
 
@@ -183,4 +183,4 @@ inline void gemm_narrow(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epilogu
   }
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

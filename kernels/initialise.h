@@ -8,7 +8,7 @@
 #include "kernels/program.h"
 #include "kernels/rollout.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 template <class Env, class T>
 struct Initialise {
@@ -62,4 +62,4 @@ struct Initialise {
   }
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -13,7 +13,7 @@
 #include <immintrin.h>
 #endif
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 template <class T>
 struct ScalarOf {
@@ -159,4 +159,4 @@ PENDULA_FN V load_as(const Scalar<V>* p) {
     return *p;
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -8,7 +8,7 @@
 #include "host/cuda/check.h"
 #include "kernels/block_cuda.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // control: where set, a program of a launch that has halted does nothing (the rest of an unrolled
 // turn). Fewer blocks than the program's grid may be resident: each then takes several in turn.
@@ -49,4 +49,4 @@ void launch(cudaStream_t stream, const Program& program, const BlockMemory& memo
   }
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

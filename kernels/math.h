@@ -11,7 +11,7 @@
 
 #include "kernels/lanes.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 template <class R>
 inline constexpr bool kIsFloat = std::is_same_v<Scalar<R>, float>;
@@ -214,4 +214,4 @@ PENDULA_FN double power(double x, uint64_t n) {
   return y;
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -3,7 +3,7 @@
 
 #include "kernels/lanes.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 template <class T>
 struct Matrix {
@@ -20,4 +20,4 @@ PENDULA_FN Matrix<T> transposed(const T* p, int ld) {
   return {p, 1, ld};
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -11,7 +11,7 @@
 #include "kernels/matrix.h"
 #include "kernels/plan.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // What a forward pass leaves for backward.
 template <class T>
@@ -142,4 +142,4 @@ PENDULA_FN void input_delta(B& b, const NetworkLayout& net, const T* params, con
                           row_major(d, B::kLd), epilogue);
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

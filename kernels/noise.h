@@ -6,7 +6,7 @@
 #include "kernels/philox.h"
 #include "kernels/plan.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // sigma once `steps` environment steps (summed over the environments) have been taken.
 PENDULA_FN double sigma_at(const AgentHyper& h, uint64_t steps) {
@@ -38,4 +38,4 @@ PENDULA_FN T behaviour_action(const AgentHyper& h, T mu, T sigma, bool warmup, u
   return clamp(fma(sigma, gaussian<T>(r, static_cast<uint32_t>(step & 3)), mu), T(-1), T(1));
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

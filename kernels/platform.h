@@ -44,18 +44,32 @@
 #define PENDULA_FUSED 0
 #endif
 
-namespace pendula {
-
-// Bytes of the widest vector register that the CPU backend is compiled for.
-#if defined(__AVX512F__)
-inline constexpr int kVectorBytes = 64;
-inline constexpr const char* kSimdLevel = "avx512";
+// The instructions that a file is compiled for. The programs of kernels/ are compiled once per
+// level into one binary, so everything whose code depends on it lives in a namespace of its own:
+// `namespace pendula::inline PENDULA_LEVEL`. Plain data (plan.h, report.h, choices.h) does not.
+#if PENDULA_CUDA
+#define PENDULA_LEVEL gpu
+#elif defined(__AVX512F__)
+#define PENDULA_LEVEL avx512
 #elif defined(__AVX2__) && defined(__FMA__)
-inline constexpr int kVectorBytes = 32;
-inline constexpr const char* kSimdLevel = "avx2";
+#define PENDULA_LEVEL avx2
 #else
-inline constexpr int kVectorBytes = 16;
-inline constexpr const char* kSimdLevel = "sse2";
+#define PENDULA_LEVEL sse2
 #endif
 
-}  // namespace pendula
+namespace pendula::inline PENDULA_LEVEL {
+
+// Bytes of the widest vector register of the level.
+#if defined(__AVX512F__)
+inline constexpr int kVectorBytes = 64;
+#elif defined(__AVX2__) && defined(__FMA__)
+inline constexpr int kVectorBytes = 32;
+#else
+inline constexpr int kVectorBytes = 16;
+#endif
+
+#define PENDULA_TEXT_OF(x) #x
+#define PENDULA_TEXT(x) PENDULA_TEXT_OF(x)
+inline constexpr const char* kSimdLevel = PENDULA_TEXT(PENDULA_LEVEL);
+
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -8,7 +8,7 @@
 #include "kernels/program.h"
 #include "kernels/replay_ring.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // Initial state of an episode of `index` (environment or episode) that starts at `step`.
 template <class Env, class T>
@@ -219,4 +219,4 @@ struct Rollout {
   }
 };
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL

@@ -5,7 +5,7 @@
 #include "kernels/mlp.h"
 #include "kernels/replay_ring.h"
 
-namespace pendula {
+namespace pendula::inline PENDULA_LEVEL {
 
 // y: (kLd). next_x: next_obs on entry; the target actor's action is written behind it. Ends without
 // a barrier.
@@ -33,4 +33,4 @@ PENDULA_FN void td_target(B& b, const AgentView<T>& agent, const Batch<T>& batch
   });
 }
 
-}  // namespace pendula
+}  // namespace pendula::inline PENDULA_LEVEL
