@@ -42,36 +42,38 @@ struct ActorGradient {
     const T inverse = T(1) / static_cast<T>(batch_size);
     T loss_sum = T(0);
 
+    const int tile = tile_rows(agent.hyper().batch_size);
     b.for_each(kRows, [=](int n) { ones[n] = T(1); });
-    for (int first = part * kRows; first < batch_size; first += p.partials * kRows) {
-      const int rows = batch_size - first < kRows ? batch_size - first : kRows;
-      sample_tile<Env>(b, agent, context.env, update, first, batch);
-      forward_hidden(b, p.actor, params, batch.x, hidden);
-      forward_head(b, p.actor, params, batch.x, hidden,
+    for (int first = part * tile; first < batch_size; first += p.partials * tile) {
+      const int live = batch_size - first < tile ? batch_size - first : tile;
+      const int rows = b.template padded<T>(live);
+      sample_tile<Env>(b, agent, context.env, update, first, rows, batch);
+      forward_hidden(b, p.actor, rows, params, batch.x, hidden);
+      forward_head(b, p.actor, rows, params, batch.x, hidden,
                    [=](int m, int n, auto v) { store(action + m * B::kLd + n, tanh(v)); });
       b.sync();
-      forward_hidden(b, p.critic, critic, batch.x, critic_hidden);
-      forward_head(b, p.critic, critic, batch.x, critic_hidden,
+      forward_hidden(b, p.critic, rows, critic, batch.x, critic_hidden);
+      forward_head(b, p.critic, rows, critic, batch.x, critic_hidden,
                    [=](int, int n, auto v) { store(q + n, v); });
       b.sync();
-      b.for_each(kRows, [=](int n) {
-        delta[n] = n < rows ? -inverse : T(0);
-        q[n] = n < rows ? -q[n] : T(0);
+      b.for_each(rows, [=](int n) {
+        delta[n] = n < live ? -inverse : T(0);
+        q[n] = n < live ? -q[n] : T(0);
       });
       b.sync();
-      loss_sum += b.template reduce<T>(kRows, [=](int n) { return q[n]; });
+      loss_sum += b.template reduce<T>(rows, [=](int n) { return q[n]; });
       // dL/da, and through the tanh of the actor's head.
-      backward(b, p.critic, critic, batch.x, critic_hidden, delta, ones, static_cast<T*>(nullptr),
-               false);
-      input_delta(b, p.critic, critic, critic_hidden, delta, p.obs_dim, p.obs_dim + p.action_dim,
-                  [=](int m, int n, auto v) {
+      backward(b, p.critic, rows, critic, batch.x, critic_hidden, delta, ones,
+               static_cast<T*>(nullptr), false);
+      input_delta(b, p.critic, rows, critic, critic_hidden, delta, p.obs_dim,
+                  p.obs_dim + p.action_dim, [=](int m, int n, auto v) {
                     using V = decltype(v);
                     const V a = load_as<V>(action + m * B::kLd + n);
                     store(action_delta + m * B::kLd + n, v * (V(T(1)) - a * a));
                   });
       b.sync();
-      backward(b, p.actor, params, batch.x, hidden, action_delta, ones, grad,
-               first == part * kRows);
+      backward(b, p.actor, rows, params, batch.x, hidden, action_delta, ones, grad,
+               first == part * tile);
     }
     b.for_each(1, [=](int) { sums[2] = loss_sum; });
   }

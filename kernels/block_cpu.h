@@ -40,6 +40,12 @@ class CpuBlock {
 
   PENDULA_FN void sync() const {}
 
+  // The rows that products run over for `rows` live ones of a tile: whole registers.
+  template <class T>
+  PENDULA_FN int padded(int rows) const {
+    return (rows + kLanes<T> - 1) / kLanes<T> * kLanes<T>;
+  }
+
   // n elements of scratch, not initialised, aligned to 64 bytes. Every thread of the block makes
   // the same calls.
   template <class T>

@@ -33,6 +33,12 @@ class CudaBlock {
     for (int i = thread(); i < n; i += kThreads) f(i, T());
   }
 
+  // The rows that products run over for `rows` live ones of a tile: always whole tiles.
+  template <class T>
+  PENDULA_FN int padded(int) const {
+    return kRows;
+  }
+
   PENDULA_FN void sync() const {
 #if PENDULA_DEVICE
     __syncthreads();

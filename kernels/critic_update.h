@@ -3,7 +3,7 @@
 //   L = 1/B sum_i l(Q(s_i, a_i) - y_i),   l(d) = d^2 (mse) or Huber with delta 1
 //
 // on the stored, noisy actions. One block makes one of the partial sums: every partials-th tile of
-// kRows samples. Writes its partial gradient (critic_grad) and its share of the loss and of Q
+// tile_rows samples. Writes its partial gradient (critic_grad) and its share of the loss and of Q
 // (losses).
 #pragma once
 
@@ -45,31 +45,33 @@ struct CriticGradient {
     const Loss kind = p.loss;
     T loss_sum = T(0), q_sum = T(0);
 
+    const int tile = tile_rows(agent.hyper().batch_size);
     b.for_each(kRows, [=](int n) { ones[n] = T(1); });
-    for (int first = part * kRows; first < batch_size; first += p.partials * kRows) {
-      sample_tile<Env>(b, agent, context.env, update, first, batch);
-      td_target(b, agent, batch, target_actor, target_critic, y);
-      forward_hidden(b, p.critic, params, batch.x, hidden);
-      forward_head(b, p.critic, params, batch.x, hidden,
+    for (int first = part * tile; first < batch_size; first += p.partials * tile) {
+      const int live = batch_size - first < tile ? batch_size - first : tile;
+      const int rows = b.template padded<T>(live);
+      sample_tile<Env>(b, agent, context.env, update, first, rows, batch);
+      td_target(b, agent, rows, batch, target_actor, target_critic, y);
+      forward_hidden(b, p.critic, rows, params, batch.x, hidden);
+      forward_head(b, p.critic, rows, params, batch.x, hidden,
                    [=](int, int n, auto v) { store(q + n, v); });
       b.sync();
-      const int rows = batch_size - first < kRows ? batch_size - first : kRows;
-      b.for_each(kRows, [=](int n) {
+      b.for_each(rows, [=](int n) {
         const T d = q[n] - y[n];
         const bool linear = kind == Loss::kHuber && !(abs(d) <= T(1));
         const T square = kind == Loss::kHuber ? T(0.5) * d * d : d * d;
         const T slope = kind == Loss::kHuber ? d : d + d;
-        const bool live = n < rows;
-        loss[n] = live ? (linear ? abs(d) - T(0.5) : square) : T(0);
+        const bool counts = n < live;
+        loss[n] = counts ? (linear ? abs(d) - T(0.5) : square) : T(0);
         delta[n] =
-            live ? inverse * (linear ? select(d < T(0), T(-1), select(d > T(0), T(1), d)) : slope)
-                 : T(0);
-        q[n] = live ? q[n] : T(0);
+            counts ? inverse * (linear ? select(d < T(0), T(-1), select(d > T(0), T(1), d)) : slope)
+                   : T(0);
+        q[n] = counts ? q[n] : T(0);
       });
       b.sync();
-      loss_sum += b.template reduce<T>(kRows, [=](int n) { return loss[n]; });
-      q_sum += b.template reduce<T>(kRows, [=](int n) { return q[n]; });
-      backward(b, p.critic, params, batch.x, hidden, delta, ones, grad, first == part * kRows);
+      loss_sum += b.template reduce<T>(rows, [=](int n) { return loss[n]; });
+      q_sum += b.template reduce<T>(rows, [=](int n) { return q[n]; });
+      backward(b, p.critic, rows, params, batch.x, hidden, delta, ones, grad, first == part * tile);
     }
     b.for_each(1, [=](int) {
       sums[0] = loss_sum;

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <type_traits>
+#include <utility>
 
 #include "kernels/platform.h"
 
@@ -144,6 +145,79 @@ PENDULA_FN Lanes<T> load_lanes(const T* p) {
 template <class T>
 PENDULA_FN void store(T* p, Lanes<T> x) {
   std::memcpy(p, &x.v, sizeof x.v);
+}
+
+// One element in every lane. By its own instruction: where several such elements lie side by side
+// the compiler makes a vector load and shuffles of them, which is slower.
+template <class T>
+PENDULA_FN Lanes<T> broadcast(const T* p) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof(T) == 4) return typename Lanes<T>::Vec(_mm512_set1_ps(*p));
+#elif defined(__AVX2__)
+  if constexpr (sizeof(T) == 4) return typename Lanes<T>::Vec(_mm256_broadcast_ss(p));
+#endif
+  return Lanes<T>(*p);
+}
+
+// f(0), ..., f(N - 1) with constants: for loops whose counter numbers registers. (A loop that the
+// compiler unrolls late leaves an array of registers in memory.)
+template <int N, class F>
+PENDULA_FN void for_constants(F f) {
+  [&]<int... I>(std::integer_sequence<int, I...>) PENDULA_INLINE {
+    (f(std::integral_constant<int, I>()), ...);
+  }
+  (std::make_integer_sequence<int, N>());
+}
+
+// Of two registers taken as groups of G lanes: the lower (kHigh: upper) halves of each group of `a`
+// and of `b`, side by side. Stages of it transpose, and sum over lanes.
+template <int G, bool kHigh, class T>
+PENDULA_FN Lanes<T> group_halves(Lanes<T> a, Lanes<T> b) {
+  constexpr int W = kLanes<T>, kHalf = G / 2, kFirst = kHigh ? kHalf : 0;
+  return [&]<int... I>(std::integer_sequence<int, I...>) PENDULA_INLINE {
+    return Lanes<T>(__builtin_shufflevector(
+        a.v, b.v, (kFirst + I / G * G + (I % G < kHalf ? I % G : W + I % G - kHalf))...));
+  }
+  (std::make_integer_sequence<int, W>());
+}
+
+// One stage for registers that are 2^s apart.
+template <int H, class T>
+PENDULA_FN void transpose_stages(Lanes<T>* a) {
+  if constexpr (H > 0) {
+    for_constants<kLanes<T>>([&](auto i) PENDULA_INLINE {
+      if constexpr ((i & H) == 0) {
+        const Lanes<T> low = group_halves<2 * H, false>(a[i], a[i + H]);
+        a[i + H] = group_halves<2 * H, true>(a[i], a[i + H]);
+        a[i] = low;
+      }
+    });
+    transpose_stages<H / 2>(a);
+  }
+}
+
+// a: as many registers as a register has lanes, a square whose rows become its columns.
+template <class T>
+PENDULA_FN void transpose_lanes(Lanes<T>* a) {
+  transpose_stages<kLanes<T> / 2>(a);
+}
+
+template <int H, class T>
+PENDULA_FN Lanes<T> sum_stages(Lanes<T>* a) {
+  if constexpr (H == 0) {
+    return a[0];
+  } else {
+    for_constants<H>([&](auto i) PENDULA_INLINE {
+      a[i] = group_halves<2 * H, false>(a[i], a[i + H]) + group_halves<2 * H, true>(a[i], a[i + H]);
+    });
+    return sum_stages<H / 2>(a);
+  }
+}
+
+// Lane i of the result: the sum of a[i]'s lanes, by halves. `a` (kLanes registers) is overwritten.
+template <class T>
+PENDULA_FN Lanes<T> sum_lanes(Lanes<T>* a) {
+  return sum_stages<kLanes<T> / 2>(a);
 }
 
 #endif  // !PENDULA_CUDA

@@ -1,10 +1,13 @@
-// A multi-layer perceptron on one tile of kRows rows: h(l+1) = act(W(l) h(l) + b(l)), and a linear
-// head, whose output goes to an epilogue (tanh of the actor, TD target, ...).
+// A multi-layer perceptron on one tile of up to kRows rows: h(l+1) = act(W(l) h(l) + b(l)), and a
+// linear head, whose output goes to an epilogue (tanh of the actor, TD target, ...).
 //
 // Buffers are feature-major: element (feature, row) at [feature * kLd + row], so that rows of the
 // batch lie in registers or in neighbouring threads. Backward overwrites each hidden activation
 // with its delta, dLoss/dz, and adds into (or, for a tile that is the first, overwrites) the
 // gradient.
+//
+// rows: those that the products run over, at most kRows, as b.padded gives them. What lies in the
+// rows behind the live ones must be finite, and its delta 0.
 #pragma once
 
 #include "kernels/activation.h"
@@ -41,16 +44,17 @@ PENDULA_FN Hidden<T> allocate_hidden(B& b, const NetworkLayout& net, bool keep) 
 
 // x: (size[0], kLd). Ends with a barrier.
 template <class T, class B>
-PENDULA_SHARED_FN void forward_hidden(B& b, const NetworkLayout& net, const T* params, const T* x,
-                                      const Hidden<T>& s) {
+PENDULA_SHARED_FN void forward_hidden(B& b, const NetworkLayout& net, int rows, const T* params,
+                                      const T* x, const Hidden<T>& s) {
   const Activation act = net.activation;
   for (int l = 0; l + 1 < net.layers; ++l) {
     const int in = net.size[l];
     const T* bias = params + net.bias[l];
     T* h = s.h[l];
     T* slope = s.slope[l];
-    b.template gemm<T>(net.size[l + 1], kRows, in, row_major(params + net.weight[l], in),
-                       row_major(l == 0 ? x : s.h[l - 1], B::kLd), [=](int m, int n, auto v) {
+    b.template gemm<T>(net.size[l + 1], rows, in, row_major(params + net.weight[l], in),
+                       row_major(l == 0 ? x : s.h[l - 1], B::kLd),
+                       [=](int m, int n, auto v) PENDULA_INLINE {
                          using V = decltype(v);
                          const V z = v + V(bias[m]);
                          const int at = m * B::kLd + n;
@@ -68,43 +72,45 @@ PENDULA_SHARED_FN void forward_hidden(B& b, const NetworkLayout& net, const T* p
 
 // The head: epilogue(output, row, value). In fp32 always. Ends without a barrier.
 template <class T, class B, class E>
-PENDULA_FN void forward_head(B& b, const NetworkLayout& net, const T* params, const T* x,
+PENDULA_FN void forward_head(B& b, const NetworkLayout& net, int rows, const T* params, const T* x,
                              const Hidden<T>& s, E epilogue) {
   const int l = net.layers - 1;
   const int in = net.size[l];
   const T* bias = params + net.bias[l];
-  b.template gemm_fp32<T>(net.size[l + 1], kRows, in, row_major(params + net.weight[l], in),
+  b.template gemm_fp32<T>(net.size[l + 1], rows, in, row_major(params + net.weight[l], in),
                           row_major(l == 0 ? x : s.h[l - 1], B::kLd),
-                          [=](int m, int n, auto v) { epilogue(m, n, v + decltype(v)(bias[m])); });
+                          [=](int m, int n, auto v)
+                              PENDULA_INLINE { epilogue(m, n, v + decltype(v)(bias[m])); });
 }
 
-// dL/dW and dL/db of layer l from its delta (size[l + 1], kLd) and its input. ones: a row of kRows
-// ones.
+// dL/dW and dL/db of layer l from its delta (size[l + 1], kLd) and its input. ones: `rows` of them.
 template <class T, class B>
-PENDULA_SHARED_FN void layer_gradient(B& b, const NetworkLayout& net, int l, const T* delta,
-                                      const T* in, const T* ones, T* grad, bool first) {
+PENDULA_SHARED_FN void layer_gradient(B& b, const NetworkLayout& net, int rows, int l,
+                                      const T* delta, const T* in, const T* ones, T* grad,
+                                      bool first) {
   const int K = net.size[l];
   T* gw = grad + net.weight[l];
   T* gb = grad + net.bias[l];
-  b.template gemm<T>(net.size[l + 1], K, kRows, row_major(delta, B::kLd), transposed(in, B::kLd),
-                     [=](int m, int n, auto v) {
+  b.template gemm<T>(net.size[l + 1], K, rows, row_major(delta, B::kLd), transposed(in, B::kLd),
+                     [=](int m, int n, auto v) PENDULA_INLINE {
                        T* g = gw + m * K + n;
                        store(g, first ? v : load_as<decltype(v)>(g) + v);
                      });
-  b.template gemm_fp32<T>(
-      net.size[l + 1], 1, kRows, row_major(delta, B::kLd), transposed(ones, B::kLd),
-      [=](int m, int, auto v) { store(gb + m, first ? v : load_as<decltype(v)>(gb + m) + v); });
+  b.template gemm_fp32<T>(net.size[l + 1], 1, rows, row_major(delta, B::kLd),
+                          transposed(ones, B::kLd), [=](int m, int, auto v) PENDULA_INLINE {
+                            store(gb + m, first ? v : load_as<decltype(v)>(gb + m) + v);
+                          });
 }
 
 // The delta of a hidden layer, in place of its activation h: (W^T d) * slope. d: the next layer's
 // delta (size[l + 1], kLd). Ends with a barrier.
 template <class T, class B>
-PENDULA_SHARED_FN void hidden_delta(B& b, const NetworkLayout& net, int l, const T* params,
-                                    const T* d, T* h, const T* slope) {
+PENDULA_SHARED_FN void hidden_delta(B& b, const NetworkLayout& net, int rows, int l,
+                                    const T* params, const T* d, T* h, const T* slope) {
   const Activation act = net.activation;
   const int width = net.size[l];
-  b.template gemm<T>(width, kRows, net.size[l + 1], transposed(params + net.weight[l], width),
-                     row_major(d, B::kLd), [=](int m, int n, auto v) {
+  b.template gemm<T>(width, rows, net.size[l + 1], transposed(params + net.weight[l], width),
+                     row_major(d, B::kLd), [=](int m, int n, auto v) PENDULA_INLINE {
                        using V = decltype(v);
                        const int at = m * B::kLd + n;
                        const V ds = slope != nullptr ? load_as<V>(slope + at)
@@ -118,26 +124,26 @@ PENDULA_SHARED_FN void hidden_delta(B& b, const NetworkLayout& net, int l, const
 // null where only the input's gradient is wanted. Ends with a barrier; s.h[0] then holds the delta
 // of the first layer.
 template <class T, class B>
-PENDULA_SHARED_FN void backward(B& b, const NetworkLayout& net, const T* params, const T* x,
-                                const Hidden<T>& s, const T* delta, const T* ones, T* grad,
-                                bool first) {
+PENDULA_SHARED_FN void backward(B& b, const NetworkLayout& net, int rows, const T* params,
+                                const T* x, const Hidden<T>& s, const T* delta, const T* ones,
+                                T* grad, bool first) {
   for (int l = net.layers - 1; l >= 0; --l) {
     const T* d = l == net.layers - 1 ? delta : s.h[l];
     if (grad != nullptr) {
-      layer_gradient(b, net, l, d, l == 0 ? x : s.h[l - 1], ones, grad, first);
+      layer_gradient(b, net, rows, l, d, l == 0 ? x : s.h[l - 1], ones, grad, first);
       b.sync();  // the activations that it read are overwritten next
     }
-    if (l > 0) hidden_delta(b, net, l, params, d, s.h[l - 1], s.slope[l - 1]);
+    if (l > 0) hidden_delta(b, net, rows, l, params, d, s.h[l - 1], s.slope[l - 1]);
   }
 }
 
 // dLoss/dx for the features begin <= f < end, after backward: epilogue(f - begin, row, value). Ends
 // without a barrier.
 template <class T, class B, class E>
-PENDULA_FN void input_delta(B& b, const NetworkLayout& net, const T* params, const Hidden<T>& s,
-                            const T* delta, int begin, int end, E epilogue) {
+PENDULA_FN void input_delta(B& b, const NetworkLayout& net, int rows, const T* params,
+                            const Hidden<T>& s, const T* delta, int begin, int end, E epilogue) {
   const T* d = net.layers == 1 ? delta : s.h[0];
-  b.template gemm_fp32<T>(end - begin, kRows, net.size[1],
+  b.template gemm_fp32<T>(end - begin, rows, net.size[1],
                           transposed(params + net.weight[0] + begin, net.size[0]),
                           row_major(d, B::kLd), epilogue);
 }

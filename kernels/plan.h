@@ -17,6 +17,7 @@ namespace pendula {
 
 inline constexpr int kMaxLayers = 17;       // 16 hidden layers and the head
 inline constexpr int kRows = 64;            // rows of a batch, or environments, in one tile
+inline constexpr int kRowGroup = 8;         // rows of a tile of a batch: a multiple of it
 inline constexpr int kAdamChunk = 512;      // parameters of one block of the Adam step
 inline constexpr int kMaxPartials = 128;    // partial sums of one gradient
 inline constexpr int kMaxUpdateSlots = 64;  // updates in one slice of an iteration, at most
@@ -127,9 +128,15 @@ PENDULA_FN uint64_t updates_due(const Plan& p, const AgentCounters& c, double up
   return c.update_base + static_cast<uint64_t>(due * (1.0 + 1.0 / (1ull << 50)));
 }
 
-// Chunks of kRows rows in an agent's batch, and how many partial sums they are split into.
+// An agent's batch is cut into as few tiles as hold it, all of them of tile_rows rows but the last,
+// which has at least one: equal shares for the workers that take them. In groups of kRowGroup, so
+// that registers of 8 lanes are full. used_partials: the partial sums that the tiles make.
 PENDULA_FN int batch_tiles(uint64_t batch_size) {
   return static_cast<int>((batch_size + kRows - 1) / kRows);
+}
+PENDULA_FN int tile_rows(uint64_t batch_size) {
+  const uint64_t groups = static_cast<uint64_t>(batch_tiles(batch_size)) * kRowGroup;
+  return static_cast<int>((batch_size + groups - 1) / groups * kRowGroup);
 }
 PENDULA_FN int used_partials(const Plan& p, uint64_t batch_size) {
   const int tiles = batch_tiles(batch_size);

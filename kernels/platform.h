@@ -2,6 +2,7 @@
 //
 //   PENDULA_FN     a function of a block program: forced inline, callable on both backends
 //   PENDULA_SHARED_FN  the same, but large: compiled once and called
+//   PENDULA_INLINE  the same for a lambda, behind its parameters
 //   PENDULA_CUDA   1 where nvcc compiles (device code and its host side), else 0
 //   PENDULA_DEVICE 1 in nvcc's device pass only
 #pragma once
@@ -12,10 +13,12 @@
 #define PENDULA_CUDA 1
 #define PENDULA_FN __host__ __device__ __forceinline__
 #define PENDULA_SHARED_FN __host__ __device__ __noinline__ inline
+#define PENDULA_INLINE
 #else
 #define PENDULA_CUDA 0
 #define PENDULA_FN inline __attribute__((always_inline))
 #define PENDULA_SHARED_FN inline __attribute__((noinline))
+#define PENDULA_INLINE __attribute__((always_inline))
 #endif
 
 #if defined(__CUDA_ARCH__)

@@ -52,12 +52,12 @@ PENDULA_FN Batch<T> allocate_batch(B& b, const Plan& p) {
   return s;
 }
 
-// Gathers samples first .. first + kRows - 1 of update `update`; those beyond the batch repeat the
+// Gathers samples first .. first + rows - 1 of update `update`; those beyond the batch repeat the
 // last one. Ends with a barrier.
 template <class Env, class T, class B>
 PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
                             const typename Env::template Params<T>& env, uint64_t update, int first,
-                            const Batch<T>& s) {
+                            int rows, const Batch<T>& s) {
   constexpr int S = Env::kStateDim, O = Env::kObsDim, A = Env::kActionDim;
   const Plan& p = agent.plan;
   const T* ring = agent.at(p.ring);
@@ -66,7 +66,7 @@ PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
   const uint64_t ring_first = agent.counters().ring_first;
   const uint64_t ring_last =
       (agent.counters().iteration + 1) * static_cast<uint64_t>(p.rollout_length);
-  b.for_each(kRows, [&](int n) {
+  b.for_each(rows, [&](int n) {
     const int i = first + n < last ? first + n : last;
     const T* record =
         ring + sample_index(p, seed, update, static_cast<uint64_t>(i), ring_first, ring_last) *
@@ -76,7 +76,7 @@ PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
     s.reward[n] = record[S + A];
   });
   b.sync();
-  b.template for_lanes<T>(kRows, [&](int n, auto tag) {
+  b.template for_lanes<T>(rows, [&](int n, auto tag) {
     using V = decltype(tag);
     V state[S], action[A], next[S], obs[O];
     for (int d = 0; d < S; ++d) state[d] = load_as<V>(s.state + d * B::kLd + n);

@@ -85,8 +85,8 @@ template <class T, class B>
 PENDULA_FN void act_tile(B& b, const NetworkLayout& actor, const T* params, const Hidden<T>& hidden,
                          const Environments<T>& e) {
   T* action = e.action;
-  forward_hidden(b, actor, params, e.obs, hidden);
-  forward_head(b, actor, params, e.obs, hidden,
+  forward_hidden(b, actor, kRows, params, e.obs, hidden);
+  forward_head(b, actor, kRows, params, e.obs, hidden,
                [=](int m, int n, auto v) { store(action + m * B::kLd + n, tanh(v)); });
   b.sync();
 }

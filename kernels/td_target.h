@@ -7,10 +7,10 @@
 
 namespace pendula::inline PENDULA_LEVEL {
 
-// y: (kLd). next_x: next_obs on entry; the target actor's action is written behind it. Ends without
-// a barrier.
+// y: (kLd), `rows` of it. next_x: next_obs on entry; the target actor's action is written behind
+// it. Ends without a barrier.
 template <class T, class B>
-PENDULA_FN void td_target(B& b, const AgentView<T>& agent, const Batch<T>& batch,
+PENDULA_FN void td_target(B& b, const AgentView<T>& agent, int rows, const Batch<T>& batch,
                           const Hidden<T>& actor_hidden, const Hidden<T>& critic_hidden, T* y) {
   const Plan& p = agent.plan;
   const T* actor = agent.at(p.actor_target);
@@ -21,12 +21,12 @@ PENDULA_FN void td_target(B& b, const AgentView<T>& agent, const Batch<T>& batch
   const T* continues = batch.continues;
   T* next_action = batch.next_x + p.obs_dim * B::kLd;
 
-  forward_hidden(b, p.actor, actor, batch.next_x, actor_hidden);
-  forward_head(b, p.actor, actor, batch.next_x, actor_hidden,
+  forward_hidden(b, p.actor, rows, actor, batch.next_x, actor_hidden);
+  forward_head(b, p.actor, rows, actor, batch.next_x, actor_hidden,
                [=](int m, int n, auto v) { store(next_action + m * B::kLd + n, tanh(v)); });
   b.sync();
-  forward_hidden(b, p.critic, critic, batch.next_x, critic_hidden);
-  forward_head(b, p.critic, critic, batch.next_x, critic_hidden, [=](int, int n, auto q) {
+  forward_hidden(b, p.critic, rows, critic, batch.next_x, critic_hidden);
+  forward_head(b, p.critic, rows, critic, batch.next_x, critic_hidden, [=](int, int n, auto q) {
     using V = decltype(q);
     const V bootstrap = V(gamma) * load_as<V>(continues + n) * q;
     store(y + n, V(scale) * load_as<V>(reward + n) + bootstrap);

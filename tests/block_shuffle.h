@@ -147,6 +147,10 @@ class ShuffleBlock {
     for_each(n, [&](int i) { f(i, T()); });
   }
   void sync() const { group_.barrier(); }
+  template <class T>
+  int padded(int rows) const {
+    return rows;
+  }
 
   template <class T>
   T* shared(int n) {

@@ -38,16 +38,16 @@ struct MlpProgram {
       b.for_each(in * kRows, [=](int i) { bx[i / kRows * B::kLd + i % kRows] = tx[i]; });
       b.for_each(out * kRows, [=](int i) { bd[i / kRows * B::kLd + i % kRows] = td[i]; });
       b.sync();
-      forward_hidden(b, net, params, bx, turns);
-      forward_head(b, net, params, bx, turns,
+      forward_hidden(b, net, kRows, params, bx, turns);
+      forward_head(b, net, kRows, params, bx, turns,
                    [=](int m, int n, auto v) { store(tl + m * kRows + n, v); });
-      forward_hidden(b, net, params, bx, kept);
-      forward_head(b, net, params, bx, kept,
+      forward_hidden(b, net, kRows, params, bx, kept);
+      forward_head(b, net, kRows, params, bx, kept,
                    [=](int m, int n, auto v) { store(to + m * kRows + n, v); });
       b.sync();
-      backward(b, net, params, bx, kept, bd, ones, grad, tile == 0);
+      backward(b, net, kRows, params, bx, kept, bd, ones, grad, tile == 0);
       b.sync();
-      input_delta(b, net, params, kept, bd, 0, in,
+      input_delta(b, net, kRows, params, kept, bd, 0, in,
                   [=](int m, int n, auto v) { store(tdx + m * kRows + n, v); });
       b.sync();
     }

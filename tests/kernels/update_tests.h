@@ -25,8 +25,8 @@ struct TileProgram {
     T* target = b.template shared<T>(B::kLd);
     const Hidden<T> actor = allocate_hidden<T>(b, p.actor, false);
     const Hidden<T> critic = allocate_hidden<T>(b, p.critic, false);
-    sample_tile<Env>(b, agent, context.env, update, first, batch);
-    td_target(b, agent, batch, actor, critic, target);
+    sample_tile<Env>(b, agent, context.env, update, first, kRows, batch);
+    td_target(b, agent, kRows, batch, actor, critic, target);
     b.sync();
     b.for_each(kRows, [=](int n) {
       for (int d = 0; d < p.obs_dim + p.action_dim; ++d) {
