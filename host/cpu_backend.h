@@ -257,8 +257,7 @@ class CpuBackend final : public PlayableBackend {
     MeasuringBlock<CpuBlock::kLd> m;
     allocate_batch<T>(m, p);
     allocate_environments<T>(m, p);
-    allocate_hidden<T>(m, p.actor, false);
-    allocate_hidden<T>(m, p.critic, false);
+    allocate_turns<T>(m, widest_hidden(p));
     allocate_hidden<T>(m, p.critic, true);
     allocate_hidden<T>(m, p.actor, true);
     m.shared<T>(kAdamChunk);

@@ -34,8 +34,7 @@ struct CriticGradient {
     T* loss = b.template shared<T>(B::kLd);
     T* q = b.template shared<T>(B::kLd);
     T* ones = b.template shared<T>(B::kLd);
-    const Hidden<T> target_actor = allocate_hidden<T>(b, p.actor, false);
-    const Hidden<T> target_critic = allocate_hidden<T>(b, p.critic, false);
+    const Turns<T> turns = allocate_turns<T>(b, widest_hidden(p));  // of the targets
     const Hidden<T> hidden = allocate_hidden<T>(b, p.critic, true);
 
     const T* params = agent.at(p.critic_params);
@@ -51,7 +50,7 @@ struct CriticGradient {
       const int live = batch_size - first < tile ? batch_size - first : tile;
       const int rows = b.template padded<T>(live);
       sample_tile<Env>(b, agent, context.env, update, first, rows, batch);
-      td_target(b, agent, rows, batch, target_actor, target_critic, y);
+      td_target(b, agent, rows, batch, turns, y);
       forward_hidden(b, p.critic, rows, params, batch.x, hidden);
       forward_head(b, p.critic, rows, params, batch.x, hidden,
                    [=](int, int n, auto v) { store(q + n, v); });

@@ -23,20 +23,34 @@ struct Hidden {
   T* slope[kMaxLayers];  // the same shape where the activation keeps its slope, else null
 };
 
-// Scratch for one forward pass. keep: every layer has its own buffer, for backward; otherwise two
-// buffers take turns.
+// Two buffers that take turns, for passes that leave nothing for backward.
+template <class T>
+struct Turns {
+  T* h[2];  // (widest, kLd)
+};
+template <class T, class B>
+PENDULA_FN Turns<T> allocate_turns(B& b, int widest) {
+  T* first = b.template shared<T>(widest * B::kLd);
+  return {{first, b.template shared<T>(widest * B::kLd)}};
+}
+template <class T>
+PENDULA_FN Hidden<T> in_turns(const NetworkLayout& net, const Turns<T>& turns) {
+  Hidden<T> s;
+  for (int l = 0; l + 1 < net.layers; ++l) {
+    s.h[l] = turns.h[l & 1];
+    s.slope[l] = nullptr;
+  }
+  return s;
+}
+
+// Scratch for one forward pass. keep: every layer has its own buffer, for backward.
 template <class T, class B>
 PENDULA_FN Hidden<T> allocate_hidden(B& b, const NetworkLayout& net, bool keep) {
+  if (!keep) return in_turns(net, allocate_turns<T>(b, net.widest));
   Hidden<T> s;
-  T* turn[2] = {nullptr, nullptr};
   for (int l = 0; l + 1 < net.layers; ++l) {
-    if (keep) {
-      s.h[l] = b.template shared<T>(net.size[l + 1] * B::kLd);
-    } else {
-      if (turn[l & 1] == nullptr) turn[l & 1] = b.template shared<T>(net.widest * B::kLd);
-      s.h[l] = turn[l & 1];
-    }
-    const bool slopes = keep && net.activation == Activation::kSilu;
+    s.h[l] = b.template shared<T>(net.size[l + 1] * B::kLd);
+    const bool slopes = net.activation == Activation::kSilu;
     s.slope[l] = slopes ? b.template shared<T>(net.size[l + 1] * B::kLd) : nullptr;
   }
   return s;
@@ -59,7 +73,7 @@ PENDULA_SHARED_FN void forward_hidden(B& b, const NetworkLayout& net, int rows, 
                          const V z = v + V(bias[m]);
                          const int at = m * B::kLd + n;
                          if (act == Activation::kRelu) {
-                           store(h + at, select(z > V(T(0)), z, z - z));  // NaN stays NaN
+                           store(h + at, select(V(T(0)) > z, V(T(0)), z));  // NaN stays NaN
                            return;
                          }
                          V d = z;

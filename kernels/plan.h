@@ -118,6 +118,11 @@ PENDULA_FN uint64_t steps_per_iteration(const Plan& p) {
   return static_cast<uint64_t>(p.num_envs) * static_cast<uint64_t>(p.rollout_length);
 }
 
+// Units of the widest hidden layer of both networks.
+PENDULA_FN int widest_hidden(const Plan& p) {
+  return p.actor.widest > p.critic.widest ? p.actor.widest : p.critic.widest;
+}
+
 // Updates that are due once `iterations` are completed.
 PENDULA_FN uint64_t updates_due(const Plan& p, const AgentCounters& c, double updates_per_step,
                                 uint64_t iterations) {

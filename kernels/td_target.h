@@ -11,10 +11,12 @@ namespace pendula::inline PENDULA_LEVEL {
 // it. Ends without a barrier.
 template <class T, class B>
 PENDULA_FN void td_target(B& b, const AgentView<T>& agent, int rows, const Batch<T>& batch,
-                          const Hidden<T>& actor_hidden, const Hidden<T>& critic_hidden, T* y) {
+                          const Turns<T>& turns, T* y) {
   const Plan& p = agent.plan;
   const T* actor = agent.at(p.actor_target);
   const T* critic = agent.at(p.critic_target);
+  const Hidden<T> actor_hidden = in_turns(p.actor, turns);
+  const Hidden<T> critic_hidden = in_turns(p.critic, turns);
   const T gamma = static_cast<T>(agent.hyper().gamma);
   const T scale = static_cast<T>(p.reward_scale);
   const T* reward = batch.reward;

@@ -40,8 +40,7 @@ ProgramMemory measure_programs(const Plan& p, uint64_t shared_bytes, int multipr
     Measure m;
     allocate_batch<float>(m, p);
     for (int i = 0; i < 5; ++i) m.shared<float>(kLd);
-    allocate_hidden<float>(m, p.actor, false);
-    allocate_hidden<float>(m, p.critic, false);
+    allocate_turns<float>(m, widest_hidden(p));
     allocate_hidden<float>(m, p.critic, true);
     memory.critic_gradient = split(m, shared_bytes);
   }

@@ -23,10 +23,9 @@ struct TileProgram {
     const AgentView<T> agent = context.agent(0);
     const Batch<T> batch = allocate_batch<T>(b, p);
     T* target = b.template shared<T>(B::kLd);
-    const Hidden<T> actor = allocate_hidden<T>(b, p.actor, false);
-    const Hidden<T> critic = allocate_hidden<T>(b, p.critic, false);
+    const Turns<T> turns = allocate_turns<T>(b, widest_hidden(p));
     sample_tile<Env>(b, agent, context.env, update, first, kRows, batch);
-    td_target(b, agent, kRows, batch, actor, critic, target);
+    td_target(b, agent, kRows, batch, turns, target);
     b.sync();
     b.for_each(kRows, [=](int n) {
       for (int d = 0; d < p.obs_dim + p.action_dim; ++d) {
