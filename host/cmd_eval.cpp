@@ -8,6 +8,7 @@
 #include "host/device.h"
 #include "host/error.h"
 #include "host/metrics.h"
+#include "host/resume.h"
 #include "host/run_directory.h"
 
 namespace pendula {
@@ -18,6 +19,7 @@ int run_eval(const EvalOptions& options, std::ostream& out) {
   if (!options.device.empty()) overrides.push_back("device=" + options.device);
   Config config = load_config((run.run_dir / "config.json").string(), overrides);
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
+  config.simd = viewed_simd(config.simd, run.run_dir);
   const int64_t episodes = options.episodes > 0 ? options.episodes : config.eval.final_episodes;
   const auto backend = make_backend(config, options.threads);
   backend->initialise();

@@ -1,5 +1,6 @@
 // `pendula envs`, `doctor` and `--version`: what there is.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <thread>
 
@@ -8,8 +9,8 @@
 #include "host/cuda_loader.h"
 #include "host/environments.h"
 #include "host/planning.h"
+#include "host/simd.h"
 #include "host/version.h"
-#include "kernels/platform.h"
 
 namespace pendula {
 namespace {
@@ -18,6 +19,11 @@ using nlohmann::ordered_json;
 
 std::string mebibytes(uint64_t bytes) {
   return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
+}
+
+std::string simd_text() {
+  return fmt::format("compiled for {}, this processor gets {}", fmt::join(simd_levels(), " "),
+                     choose_simd_level("auto"));
 }
 
 ordered_json plan_json(const Plan& p) {
@@ -76,8 +82,9 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
   j["commit"] = v.commit;
   j["compiler"] = v.compiler;
   j["flags"] = v.flags;
-  j["cpu"] =
-      ordered_json{{"simd_level", kSimdLevel}, {"cores", std::thread::hardware_concurrency()}};
+  j["cpu"] = ordered_json{{"simd_level", choose_simd_level("auto")},
+                          {"simd_levels", simd_levels()},
+                          {"cores", std::thread::hardware_concurrency()}};
   j["cuda"] = ordered_json{
       {"available", cuda.available}, {"says", cuda.sentence}, {"devices", cuda.devices}};
   j["device"] = cuda.available ? "cuda" : "cpu";
@@ -90,8 +97,7 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
     return 0;
   }
   out << fmt::format("pendula {} ({}), {}, {}\n", v.version, v.commit, v.compiler, v.flags);
-  out << fmt::format("CPU: {} cores, compiled for {}\n", std::thread::hardware_concurrency(),
-                     kSimdLevel);
+  out << fmt::format("CPU: {} cores; {}\n", std::thread::hardware_concurrency(), simd_text());
   out << "CUDA: " << cuda.sentence << '\n';
   for (const std::string& d : cuda.devices) out << "  " << d << '\n';
   out << "\"device\": \"auto\" means " << j["device"].get<std::string>() << " here\n";
@@ -115,12 +121,13 @@ int run_version(bool json, std::ostream& out) {
                         {"commit", v.commit},
                         {"compiler", v.compiler},
                         {"flags", v.flags},
-                        {"simd_level", kSimdLevel}}
+                        {"simd_level", choose_simd_level("auto")},
+                        {"simd_levels", simd_levels()}}
                .dump(2)
         << '\n';
   } else {
     out << fmt::format("pendula {} ({}), {}, {}, {}\n", v.version, v.commit, v.compiler, v.flags,
-                       kSimdLevel);
+                       simd_text());
   }
   return 0;
 }

@@ -11,6 +11,7 @@
 #include "host/environments.h"
 #include "host/error.h"
 #include "host/play.h"
+#include "host/resume.h"
 #include "host/run_directory.h"
 
 namespace pendula {
@@ -54,6 +55,7 @@ int run_play(const PlayOptions& options, std::ostream& out) {
   if (!environment) run = resolve_run(options.target, options.parent);
   Config config = run ? load_config((run->run_dir / "config.json").string())
                       : config_for_environment(options.target);
+  if (run) config.simd = viewed_simd(config.simd, run->run_dir);
   if (options.seed) config.seed = *options.seed;
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
   const EnvironmentInfo& env = *find_environment(config.env.id);

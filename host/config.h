@@ -95,6 +95,7 @@ struct Config {
   int64_t agents = 1;
   std::string device = "auto";  // "auto", "cpu", "cuda", "cuda:N"
   Precision precision = Precision::kAuto;
+  std::string simd = "auto";  // "auto", "sse2", "avx2", "avx512": see host/simd.h
   std::string plan = "auto";  // "auto", "grid"
   int64_t total_timesteps = 20000;
   EnvConfig env;

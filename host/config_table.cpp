@@ -178,6 +178,9 @@ std::vector<KeySpec> run_keys() {
                                  "operands of matrix products; auto: fp32 on the CPU, tf32 on "
                                  "the GPU"),
             {"bf16"}),
+      word("/simd", FIELD(simd), {"auto", "sse2", "avx2", "avx512"},
+           "instructions of the CPU's programs, which a run's bits depend on; auto: the highest "
+           "level that the processor has, or the one that a resumed run had; no meaning on a GPU"),
       later(word("/plan", FIELD(plan), {"auto", "grid"}, "how the work is laid out on the device"),
             {"block", "cluster"}),
       integer("/total_timesteps", FIELD(total_timesteps), closed(1, kMaxSteps), "steps",

@@ -7,6 +7,7 @@
 #include "host/checkpoint.h"
 #include "host/config_check.h"
 #include "host/error.h"
+#include "host/simd.h"
 
 namespace pendula {
 namespace {
@@ -54,6 +55,15 @@ void tell_start(const Config& config, const DeviceInfo& device, const fs::path& 
       "pendula: {} has no replay ring: the ring is filled anew for {} steps before updates go on, "
       "and the result will not equal that of an uninterrupted run\n",
       resumed->string(), config.replay.warmup_steps);
+}
+
+void tell_simd_level(const std::string& before, const DeviceInfo& device) {
+  const std::string now = device.meta.value("simd_level", before);
+  if (before.empty() || now == before) return;
+  std::cerr << fmt::format(
+      "pendula: the run was trained with {} instructions and goes on with {}{}: its result will "
+      "not equal that of an uninterrupted run to the last bit\n",
+      before, now, has_simd_level(before) ? "" : ", as this processor lacks them");
 }
 
 void tell_stopped(const Config& config, uint64_t timesteps, const fs::path& run_dir) {

@@ -16,6 +16,10 @@ void tell_start(const Config& config, const DeviceInfo& device,
                 const std::filesystem::path& run_dir,
                 const std::optional<std::filesystem::path>& resumed, bool exact);
 
+// before: the level of instructions that a resumed run had on the CPU, or "". Says so where it is
+// another one now.
+void tell_simd_level(const std::string& before, const DeviceInfo& device);
+
 void tell_stopped(const Config& config, uint64_t timesteps, const std::filesystem::path& run_dir);
 
 // steps: environment steps of an iteration.

@@ -211,6 +211,15 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   return run;
 }
 
+std::vector<double> env_param_values(const Config& config, const EnvironmentInfo& env) {
+  std::vector<double> values = env.defaults;
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto it = config.env.params.find(env.params[i].name);
+    if (it != config.env.params.end()) values[i] = it->second;
+  }
+  return values;
+}
+
 AgentHyper agent_hyper(const Config& c, int index) {
   AgentHyper h{};
   h.seed = c.seed + static_cast<uint64_t>(index);

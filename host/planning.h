@@ -1,6 +1,8 @@
 // From a config to the plan that the programs read and the table of tensors that checkpoints write.
 #pragma once
 
+#include <vector>
+
 #include "host/config.h"
 #include "host/environments.h"
 #include "host/tensor_table.h"
@@ -16,6 +18,9 @@ struct PlannedRun {
 // element_bytes: 4 for training in float, 8 for proofs in double. Throws Error(kUsage) for what no
 // plan can hold.
 PlannedRun make_plan(const Config& config, const EnvironmentInfo& env, int element_bytes);
+
+// Values of the environment's parameters, in the order of its table.
+std::vector<double> env_param_values(const Config& config, const EnvironmentInfo& env);
 
 // What agent `index` is told: its seed is config.seed + index.
 AgentHyper agent_hyper(const Config& config, int index);

@@ -7,10 +7,9 @@
 #include <vector>
 
 #include "host/backend.h"
+#include "host/cpu_programs.h"
 
 namespace pendula {
-
-enum class PlayPolicy { kActor, kZero, kRandom };
 
 // One step: state and observation before it. The pointers hold until the callback returns.
 struct PlayStep {
@@ -34,7 +33,7 @@ class PlayableBackend : public Backend {
 };
 
 // The CPU backend of config.env.id. threads: 0 means as many as are useful. Throws Error(kMemory)
-// where the arena does not fit.
+// where the arena does not fit, Error(kDevice) where the processor lacks what config.simd asks for.
 std::unique_ptr<PlayableBackend> make_cpu_backend(const Config& config, int threads);
 
 }  // namespace pendula

@@ -1,6 +1,21 @@
 #include "host/pool.h"
 
+#include "host/cpu_programs.h"
+
 namespace pendula {
+namespace {
+
+constexpr int kSpins = 4000;
+
+void pause() {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#endif
+}
+
+}  // namespace
+
+void wait_for_others(Pool& pool) { pool.barrier(); }
 
 Pool::Pool(int workers) : workers_(workers < 1 ? 1 : workers) {
   for (int w = 1; w < workers_; ++w) threads_.emplace_back([this, w] { serve(w); });
@@ -24,6 +39,23 @@ void Pool::run(const std::function<void(int)>& work) {
   start_.notify_all();
   work(0);
   barrier();
+}
+
+void Pool::barrier() {
+  if (workers_ == 1) return;
+  const uint32_t turn = turn_.load(std::memory_order_relaxed);
+  if (arrived_.fetch_add(1, std::memory_order_acq_rel) + 1 == workers_) {
+    arrived_.store(0, std::memory_order_relaxed);
+    turn_.store(turn + 1, std::memory_order_release);
+    return;
+  }
+  for (int spins = 0; turn_.load(std::memory_order_acquire) == turn; ++spins) {
+    if (spins < kSpins) {
+      pause();
+    } else {
+      std::this_thread::yield();  // more workers than cores
+    }
+  }
 }
 
 void Pool::serve(int worker) {

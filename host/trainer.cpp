@@ -268,7 +268,10 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
       return {ExitCode::kDone, from->run_dir, *result};
     }
   }
-  std::unique_ptr<Backend> backend = make_backend(config, options.threads);
+  const std::string simd_before = from ? recorded_simd_level(from->run_dir) : "";
+  Config here = config;
+  if (from) here.simd = resumed_simd(config.simd, from->run_dir);
+  std::unique_ptr<Backend> backend = make_backend(here, options.threads);
   // Rows are drawn with 32 random bits, evenly to 1.6 % up to 2^26 of them.
   constexpr int64_t kMaxRows = int64_t{1} << 26;
   if (ring_rows(config) > kMaxRows) {
@@ -298,6 +301,7 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
   if (!options.quiet) {
     const auto resumed = from ? std::optional(from->checkpoint) : std::nullopt;
     tell_start(config, device, run->path(), resumed, exact);
+    tell_simd_level(simd_before, device);
   }
   Training training(config, options, signals, std::move(*run), std::move(backend));
   if (from) training.resume(exact);

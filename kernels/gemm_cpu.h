@@ -10,8 +10,6 @@
 // Order of every sum: k ascending (dot products: by lanes, then by halves over the lanes).
 #pragma once
 
-#include <algorithm>
-
 #include "kernels/matrix.h"
 
 namespace pendula::inline PENDULA_LEVEL {
@@ -117,7 +115,7 @@ PENDULA_SHARED_FN void transpose(int N, int K, const T* from, int ld, T* to, int
             [&](auto i) PENDULA_INLINE { a[i] = load_lanes(square + static_cast<long>(i) * ld); });
       } else {
         T part[W * W] = {};
-        const std::size_t bytes = static_cast<std::size_t>(std::min(W, K - k)) * sizeof(T);
+        const std::size_t bytes = static_cast<std::size_t>(K - k < W ? K - k : W) * sizeof(T);
         for (int i = 0; i < W && n + i < N; ++i) {
           std::memcpy(part + i * W, square + static_cast<long>(i) * ld, bytes);
         }
@@ -206,11 +204,12 @@ PENDULA_FN void gemm_wide(int M, int N, int K, Matrix<T> A, Matrix<T> B, T* tran
   }
   for (int n = 0; n < N;) {
     const int left = (N - n + W - 1) / W;
-    int width = std::min(left, kTileWidth);
+    int width = left < kTileWidth ? left : kTileWidth;
     if (left - width == 1 && width > 2) --width;  // a tile of one register waits for its sums
     for_constants<kTileWidth>([&](auto i) PENDULA_INLINE {
       constexpr int NV = i + 1;
-      if (width == NV) gemm_panel<T, NV>(M, n, std::min(N - n, NV * W), K, A, b + n, ldb, epilogue);
+      if (width == NV)
+        gemm_panel<T, NV>(M, n, N - n < NV * W ? N - n : NV * W, K, A, b + n, ldb, epilogue);
     });
     n += width * W;
   }
@@ -232,7 +231,7 @@ PENDULA_FN void gemm_narrow(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epi
       gemm_tile<T, 1, NV>(m, n, NV * W, K, a, A.row, A.col, B.p + n, B.row, epilogue);
     }
     for (; n < N; n += W) {
-      gemm_tile<T, 1, 1>(m, n, std::min(N - n, W), K, a, A.row, A.col, B.p + n, B.row, epilogue);
+      gemm_tile<T, 1, 1>(m, n, N - n < W ? N - n : W, K, a, A.row, A.col, B.p + n, B.row, epilogue);
     }
   }
 }

@@ -77,6 +77,27 @@ PENDULA_FN V vector_fma(V a, V b, V c) {
   } else {
     return V(_mm512_fmadd_pd(__m512d(a), __m512d(b), __m512d(c)));
   }
+#elif defined(PENDULA_EMULATE_AVX512)
+  struct Floats {
+    __m256 half[2];
+  };
+  struct Doubles {
+    __m256d half[2];
+  };
+  using Halves = std::conditional_t<sizeof(a[0]) == 4, Floats, Doubles>;
+  Halves x, y, z;
+  std::memcpy(&x, &a, sizeof a);
+  std::memcpy(&y, &b, sizeof b);
+  std::memcpy(&z, &c, sizeof c);
+  for (int i = 0; i < 2; ++i) {
+    if constexpr (sizeof(a[0]) == 4) {
+      z.half[i] = _mm256_fmadd_ps(x.half[i], y.half[i], z.half[i]);
+    } else {
+      z.half[i] = _mm256_fmadd_pd(x.half[i], y.half[i], z.half[i]);
+    }
+  }
+  std::memcpy(&c, &z, sizeof c);
+  return c;
 #elif PENDULA_FUSED
   if constexpr (sizeof(a[0]) == 4) {
     return V(_mm256_fmadd_ps(__m256(a), __m256(b), __m256(c)));
@@ -154,7 +175,8 @@ PENDULA_FN Lanes<T> broadcast(const T* p) {
 #if defined(__AVX512F__)
   if constexpr (sizeof(T) == 4) return typename Lanes<T>::Vec(_mm512_set1_ps(*p));
 #elif defined(__AVX2__)
-  if constexpr (sizeof(T) == 4) return typename Lanes<T>::Vec(_mm256_broadcast_ss(p));
+  if constexpr (sizeof(T) == 4 && kVectorBytes == 32)
+    return typename Lanes<T>::Vec(_mm256_broadcast_ss(p));
 #endif
   return Lanes<T>(*p);
 }

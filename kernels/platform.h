@@ -50,20 +50,27 @@
 // The instructions that a file is compiled for. The programs of kernels/ are compiled once per
 // level into one binary, so everything whose code depends on it lives in a namespace of its own:
 // `namespace pendula::inline PENDULA_LEVEL`. Plain data (plan.h, report.h, choices.h) does not.
+//
+// PENDULA_EMULATE_AVX512, for tests on machines without it: the vectors of avx512, and so its bits,
+// on the instructions of avx2. Its namespace is another, as its code is.
 #if PENDULA_CUDA
 #define PENDULA_LEVEL gpu
 #elif defined(__AVX512F__)
 #define PENDULA_LEVEL avx512
+#elif defined(PENDULA_EMULATE_AVX512)
+#define PENDULA_LEVEL emulated_avx512
 #elif defined(__AVX2__) && defined(__FMA__)
 #define PENDULA_LEVEL avx2
-#else
+#elif defined(__x86_64__)
 #define PENDULA_LEVEL sse2
+#else
+#define PENDULA_LEVEL portable
 #endif
 
 namespace pendula::inline PENDULA_LEVEL {
 
 // Bytes of the widest vector register of the level.
-#if defined(__AVX512F__)
+#if defined(__AVX512F__) || defined(PENDULA_EMULATE_AVX512)
 inline constexpr int kVectorBytes = 64;
 #elif defined(__AVX2__) && defined(__FMA__)
 inline constexpr int kVectorBytes = 32;
@@ -73,6 +80,10 @@ inline constexpr int kVectorBytes = 16;
 
 #define PENDULA_TEXT_OF(x) #x
 #define PENDULA_TEXT(x) PENDULA_TEXT_OF(x)
+#if defined(PENDULA_EMULATE_AVX512)
+inline constexpr const char* kSimdLevel = "avx512";
+#else
 inline constexpr const char* kSimdLevel = PENDULA_TEXT(PENDULA_LEVEL);
+#endif
 
 }  // namespace pendula::inline PENDULA_LEVEL

@@ -2,6 +2,7 @@
 // and 143, cli_failures_test.cpp for 5 and full disks.
 #include <unistd.h>
 
+#include "host/simd.h"
 #include "tests/cli_testing.h"
 #include "tests/contains.h"
 
@@ -70,6 +71,35 @@ TEST_F(CliCodesTest, DeviceIsThree) {
   };
   refused("absent.so", "PENDULA_CUDA_PLUGIN names absent.so, which does not exist");
   refused("tiny.json", "cannot be opened");
+}
+
+TEST_F(CliCodesTest, ALevelThatTheProcessorLacksIsThree) {
+  for (const std::string& level : simd_levels()) {
+    const Output o = run({"train", "tiny.json", "simd=" + level, "--run-dir", level});
+    if (has_simd_level(level)) {
+      EXPECT_EQ(o.code, 0) << o.err;
+      EXPECT_TRUE(contains(o.err, {"training tiny on cpu (" + level + ", "}));
+      EXPECT_EQ(read_json(latest(level) / "meta.json")["simd_level"], level);
+      continue;
+    }
+    EXPECT_EQ(o.code, 3);
+    EXPECT_TRUE(contains(o.err, {"\"simd\": \"" + level +
+                                 "\" needs instructions that this processor "
+                                 "does not have; say \"auto\", which means \"" +
+                                 choose_simd_level("auto") + "\" here"}));
+    EXPECT_FALSE(fs::exists(path(level)));
+    // A run that was made elsewhere can be looked at.
+    const fs::path made_here = train({"--run-dir", "elsewhere"});
+    nlohmann::json config = read_json(made_here / "config.json");
+    config["simd"] = level;
+    spit(made_here / "config.json", config.dump());
+    EXPECT_EQ(run({"eval", made_here.string()}).code, 0);
+    EXPECT_EQ(run({"play", made_here.string()}).code, 0);
+    const Output resumed = run({"train", "--resume", made_here.string(), "total_timesteps=4400"});
+    EXPECT_EQ(resumed.code, 3);
+    EXPECT_TRUE(contains(resumed.err, {"\"simd\": \"" + level, "say \"auto\""}));
+  }
+  expect_refused({"train", "tiny.json", "simd=avx"}, 2, {"simd=avx", "\"avx2\""});
 }
 
 TEST_F(CliCodesTest, MemoryIsFourBeforeAnythingIsMade) {

@@ -62,6 +62,51 @@ TEST_F(CliResumeTest, WhatMakesTheExperimentMayNotChange) {
   EXPECT_EQ(o.code, 0) << o.err;
 }
 
+TEST_F(CliResumeTest, ARunKeepsItsLevelOfInstructions) {
+  const fs::path whole = train({"simd=sse2", "total_timesteps=8000"});
+  const fs::path grown = train({"simd=sse2", "--run-dir", "grown"});
+  EXPECT_EQ(read_json(grown / "meta.json")["simd_level"], "sse2");
+  const std::vector<std::string> more = {"train", "--resume", grown.string(), "simd=auto",
+                                         "total_timesteps=8000"};
+  Output o = run(more);
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.err.find("goes on with"), std::string::npos) << o.err;
+  expect_equal_runs(whole, grown);
+  EXPECT_EQ(read_json(grown / "meta.json")["simd_level"], "sse2");
+  EXPECT_EQ(read_json(grown / "config.json")["simd"], "auto") << "as the override says";
+  // What is only looked at has the run's level too.
+  o = run({"eval", grown.string(), "--json"});
+  EXPECT_EQ(nlohmann::json::parse(o.out)["eval/mean_reward"],
+            read_json(whole / "result.json")["eval/mean_reward"]);
+}
+
+TEST_F(CliResumeTest, ALevelThatIsNotToBeHadIsSaid) {
+  const fs::path run_dir = train({});
+  const std::string here = read_json(run_dir / "meta.json")["simd_level"];
+  const auto trained_with = [&](const std::string& level) {
+    nlohmann::json meta = read_json(run_dir / "meta.json");
+    meta["simd_level"] = level;
+    spit(run_dir / "meta.json", meta.dump());
+  };
+  trained_with("avx1024");
+  Output o = run({"train", "--resume", "latest", "total_timesteps=4400"});
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_TRUE(contains(o.err, {"trained with avx1024 instructions and goes on with " + here +
+                                   ", as this processor lacks them",
+                               "not equal"}));
+  EXPECT_EQ(read_json(run_dir / "meta.json")["simd_level"], here);
+  // Another level on purpose is said too, and a run that does not say its level is taken as it is.
+  o = run({"train", "--resume", "latest", "total_timesteps=4800", "simd=sse2"});
+  EXPECT_EQ(o.code, 0) << o.err;
+  if (here != "sse2") {
+    EXPECT_TRUE(contains(o.err, {"trained with " + here + " instructions and goes on with sse2:"}));
+  }
+  fs::remove(run_dir / "meta.json");
+  o = run({"train", "--resume", "latest", "total_timesteps=5200", "simd=auto"});
+  EXPECT_EQ(o.code, 0) << o.err;
+  EXPECT_EQ(o.err.find("goes on with"), std::string::npos) << o.err;
+}
+
 // Column `key` of the rows beyond `from` environment steps.
 std::vector<nlohmann::json> column(const fs::path& file, const char* key, int64_t from) {
   std::vector<nlohmann::json> values;

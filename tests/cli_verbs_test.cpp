@@ -1,4 +1,5 @@
 // eval, config, envs, doctor, --version and --help: results on stdout, narration on stderr.
+#include "host/simd.h"
 #include "tests/cli_testing.h"
 #include "tests/contains.h"
 
@@ -120,6 +121,16 @@ TEST_F(CliVerbsTest, VersionIsOneLineOrOneObject) {
   const auto version = object_of({"--version", "--json"});
   for (const char* key : {"version", "commit", "compiler", "flags", "simd_level"}) {
     EXPECT_TRUE(version[key].is_string()) << key;
+  }
+  // The levels of instructions in the binary, and the one that this processor gets.
+  const auto doctor = object_of({"doctor", "--json"});
+  for (const nlohmann::json& j : {version, doctor["cpu"]}) {
+    EXPECT_EQ(j["simd_levels"], nlohmann::json(simd_levels()));
+    EXPECT_EQ(j["simd_level"], choose_simd_level("auto"));
+  }
+  for (const std::string& text : {line, run({"doctor"}).out}) {
+    EXPECT_TRUE(contains(
+        text, {"compiled for sse2 avx2 avx512, this processor gets " + choose_simd_level("auto")}));
   }
 }
 

@@ -1,9 +1,14 @@
-// The proofs of the programs of an iteration, on the CPU's blocks and on blocks of shuffled
-// threads.
+// The proofs of the programs of an iteration, on the CPU's blocks at the level of instructions that
+// the file is compiled for, and on blocks of shuffled threads (they find what no level changes:
+// once).
 #include "tests/runner.h"
 
 namespace pendula {
+#if PENDULA_FUSED
+using Runners = testing::Types<CpuRunner>;
+#else
 using Runners = testing::Types<CpuRunner, ShuffleRunner>;
+#endif
 using ReferenceRunner = CpuRunner;  // what whole runs are compared with
 }  // namespace pendula
 

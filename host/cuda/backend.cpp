@@ -23,17 +23,6 @@ int attribute(cudaDeviceAttr name, int device) {
   return value;
 }
 
-// Values of the environment's parameters, in the order of its table.
-std::vector<double> env_param_values(const Config& config) {
-  const EnvironmentInfo* env = find_environment(config.env.id);
-  std::vector<double> values = env->defaults;
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto it = config.env.params.find(env->params[i].name);
-    if (it != config.env.params.end()) values[i] = it->second;
-  }
-  return values;
-}
-
 const EnvironmentInfo& environment(const Config& config) {
   const EnvironmentInfo* env = find_environment(config.env.id);
   if (env == nullptr) {
@@ -55,7 +44,7 @@ CudaBackend::CudaBackend(const Config& config, int device)
 
   CudaSetup setup;
   setup.plan = p;
-  setup.env_params = env_param_values(config);
+  setup.env_params = env_param_values(config, environment(config));
   setup.memory = measure_programs(
       p, static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)),
       attribute(cudaDevAttrMultiProcessorCount, device));

@@ -1,0 +1,218 @@
+#include "host/cpu_backend.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <thread>
+
+#include "envs/list.h"
+#include "host/error.h"
+#include "host/simd.h"
+
+namespace pendula {
+
+// One table per environment and level, each from an object of its own (host/cpu_programs_impl.h).
+#define PENDULA_DECLARE(level, Env) extern const CpuPrograms cpu_##Env##_##level;
+#define PENDULA_DECLARE_ALL(Env) PENDULA_LEVELS(PENDULA_DECLARE, Env)
+PENDULA_ENVIRONMENTS(PENDULA_DECLARE_ALL)
+#undef PENDULA_DECLARE_ALL
+#undef PENDULA_DECLARE
+
+namespace {
+
+constexpr std::chrono::milliseconds kLaunchTime{100};
+
+const CpuPrograms& find_programs(const std::string& env_id, const std::string& simd_level) {
+#define PENDULA_TRY(level, Env) \
+  if (env_id == Env::kId && simd_level == #level) return cpu_##Env##_##level;
+#define PENDULA_TRY_ALL(Env) PENDULA_LEVELS(PENDULA_TRY, Env)
+  PENDULA_ENVIRONMENTS(PENDULA_TRY_ALL)
+#undef PENDULA_TRY_ALL
+#undef PENDULA_TRY
+  throw std::logic_error("no programs of " + env_id + " for " + simd_level);
+}
+
+const EnvironmentInfo& environment_of(const Config& config) {
+  const EnvironmentInfo* env = find_environment(config.env.id);
+  if (env != nullptr) return *env;
+  throw Error(ExitCode::kUsage, "unknown environment \"" + config.env.id + "\"");
+}
+
+int workers_for(const Plan& p, int threads) {
+  if (threads > 0) return threads;
+  const int useful = std::max(p.partials, p.env_tiles) * p.agents;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(useful, 1, std::max(1, cores));
+}
+
+// One step of an episode that is watched, kept until the episode's turn.
+struct KeptStep {
+  std::vector<float> state, obs, action;
+  float reward;
+  bool terminated, truncated;
+};
+
+}  // namespace
+
+std::unique_ptr<PlayableBackend> make_cpu_backend(const Config& config, int threads) {
+  return std::make_unique<CpuBackend>(config, threads);
+}
+
+CpuBackend::CpuBackend(const Config& config, int threads)
+    : config_(config),
+      env_(environment_of(config)),
+      simd_level_(choose_simd_level(config.simd)),
+      programs_(find_programs(env_.id, simd_level_)),
+      planned_(make_plan(config, env_, sizeof(float))),
+      env_params_(env_param_values(config, env_)),
+      scratch_bytes_(programs_.scratch_bytes(planned_.plan)),
+      arena_(planned_.plan.arena_bytes),
+      page_(sizeof(HostPage) + sizeof(ReportRow) * planned_.plan.report_slots *
+                                   static_cast<uint64_t>(planned_.plan.agents)),
+      pool_(workers_for(planned_.plan, threads)),
+      scratch_(scratch_bytes_ * static_cast<uint64_t>(pool_.workers())),
+      setup_{planned_.plan, env_params_.data(), arena_.get(),
+             reinterpret_cast<HostPage*>(page_.get())} {}
+
+CpuWorker CpuBackend::worker(int index) {
+  return {&pool_, index, pool_.workers(),
+          scratch_.get() + scratch_bytes_ * static_cast<uint64_t>(index), scratch_bytes_};
+}
+
+void CpuBackend::initialise() {
+  for (int k = 0; k < plan().agents; ++k) agent(k).hyper() = agent_hyper(config_, k);
+  pool_.run([&](int index) { programs_.initialise(setup_, worker(index)); });
+}
+
+RunResult CpuBackend::run(uint64_t until, const std::atomic<bool>& stop) {
+  Control& control = *reinterpret_cast<Control*>(arena_.get() + plan().control);
+  HostPage& page = *setup_.page;
+  const AgentCounters& counters = agent(0).counters();
+  control = {};
+  control.until_iteration = until;
+  control.iteration = counters.iteration;
+  control.slice = static_cast<uint32_t>(counters.slice);
+  control.rows_written = page.rows_written;
+  if (control.iteration >= until) {
+    return {HaltReason::kReached, control.iteration, counters.updates};
+  }
+  const auto begin = std::chrono::steady_clock::now();
+  page.stop = 0;
+  pool_.run([&](int index) {
+    const CpuWorker me = worker(index);
+    while (true) {
+      if (index == 0) {
+        if (stop.load(std::memory_order_relaxed)) {
+          page.stop = 1 + static_cast<uint32_t>(HaltReason::kStopFlag);
+        } else if (std::chrono::steady_clock::now() - begin > kLaunchTime) {
+          page.stop = 1 + static_cast<uint32_t>(HaltReason::kTime);
+        }
+      }
+      programs_.slice(setup_, me);
+      if (control.halted != 0) break;
+    }
+  });
+  return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates};
+}
+
+std::vector<ReportRow> CpuBackend::take_reports() {
+  HostPage& page = *setup_.page;
+  const Plan& p = plan();
+  const ReportRow* ring = reinterpret_cast<const ReportRow*>(setup_.page + 1);
+  std::vector<ReportRow> rows;
+  for (; page.rows_taken < page.rows_written; ++page.rows_taken) {
+    const ReportRow* r = ring + page.rows_taken % p.report_slots * static_cast<uint64_t>(p.agents);
+    rows.insert(rows.end(), r, r + p.agents);
+  }
+  return rows;
+}
+
+std::vector<FaultReport> CpuBackend::faults() {
+  std::vector<FaultReport> all;
+  for (int k = 0; k < plan().agents; ++k) {
+    const AgentCounters& c = agent(k).counters();
+    if (c.fault == 0) continue;
+    all.push_back(
+        {static_cast<Fault>(c.fault), static_cast<uint64_t>(k), c.fault_iteration, c.fault_update});
+  }
+  return all;
+}
+
+Evaluation CpuBackend::evaluate(int64_t episodes, const std::atomic<bool>& stop) {
+  static_assert(sizeof stop == sizeof(bool));
+  const size_t n = static_cast<size_t>(episodes * plan().agents);
+  std::vector<float> returns(n);
+  Evaluation e;
+  e.lengths.resize(n);
+  const CpuEvaluation to{static_cast<int>(episodes), returns.data(), e.lengths.data(),
+                         reinterpret_cast<const bool*>(&stop)};
+  pool_.run([&](int index) { programs_.evaluate(setup_, worker(index), to); });
+  if (stop.load(std::memory_order_relaxed)) return {};
+  e.returns.assign(returns.begin(), returns.end());
+  return e;
+}
+
+void CpuBackend::play(PlayPolicy policy, int64_t episodes,
+                      const std::function<void(const PlayStep&)>& step) {
+  for (int64_t first = 0; first < episodes; first += kRows) {
+    play_tile(policy, first, std::min<int64_t>(kRows, episodes - first), step);
+  }
+}
+
+// Plays a tile of episodes side by side, keeps their steps, and hands them out episode by episode.
+void CpuBackend::play_tile(PlayPolicy policy, int64_t first, int64_t count,
+                           const std::function<void(const PlayStep&)>& step) {
+  const CpuWorker me = worker(0);
+  PlayTile tile{};
+  tile.policy = policy;
+  tile.first = static_cast<uint64_t>(first);
+  const auto column = [&](const float* array, int dimensions, int n) {
+    std::vector<float> values;
+    for (int d = 0; d < dimensions; ++d) values.push_back(array[d * tile.ld + n]);
+    return values;
+  };
+  std::vector<std::vector<KeptStep>> kept(static_cast<size_t>(count));
+  bool running = true;
+  for (; running; ++tile.t) {
+    running = false;
+    programs_.play(setup_, me, tile);
+    for (int n = 0; n < count; ++n) {
+      std::vector<KeptStep>& steps = kept[static_cast<size_t>(n)];
+      if (!steps.empty() && (steps.back().terminated || steps.back().truncated)) continue;
+      KeptStep k{column(tile.state, env_.state_dim, n),
+                 column(tile.obs, env_.obs_dim, n),
+                 column(tile.action, env_.action_dim, n),
+                 tile.reward[n],
+                 tile.terminated[n] != 0,
+                 false};
+      k.truncated = !k.terminated && tile.t + 1 >= plan().max_episode_steps;
+      running = running || !(k.terminated || k.truncated);
+      steps.push_back(std::move(k));
+    }
+  }
+  for (int64_t n = 0; n < count; ++n) {
+    int64_t t = 0;
+    for (const KeptStep& k : kept[static_cast<size_t>(n)]) {
+      step({first + n, t++, k.state.data(), k.obs.data(), k.action.data(), k.reward, k.terminated,
+            k.truncated});
+    }
+  }
+}
+
+DeviceInfo CpuBackend::device() const {
+  DeviceInfo d;
+  d.name = "cpu";
+  d.detail = simd_level_ + ", " + std::to_string(pool_.workers()) + " threads";
+  d.meta = {{"device", "cpu"}, {"simd_level", simd_level_}, {"threads", pool_.workers()}};
+  return d;
+}
+
+void CpuBackend::read(uint64_t offset, uint64_t bytes, void* to) const {
+  std::memcpy(to, arena_.get() + offset, bytes);
+}
+
+void CpuBackend::write(uint64_t offset, uint64_t bytes, const void* from) {
+  std::memcpy(arena_.get() + offset, from, bytes);
+}
+
+}  // namespace pendula
