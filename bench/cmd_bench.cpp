@@ -6,6 +6,7 @@
 #include <iostream>
 #include <thread>
 
+#include "bench/compare.h"
 #include "bench/filter.h"
 #include "bench/machine.h"
 #include "bench/measure.h"
@@ -118,6 +119,7 @@ void warn_of_spread(const std::vector<Row>& rows) {
 }  // namespace
 
 int run_bench(const BenchOptions& o, std::ostream& out) {
+  if (o.compare.size() == 2) return compare_files(o.compare[0], o.compare[1], out);
   for (const std::string& suite : o.suites) {
     const auto& names = suite_names();
     if (std::find(names.begin(), names.end(), suite) != names.end()) continue;

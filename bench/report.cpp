@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace pendula {
 namespace {
@@ -16,31 +17,75 @@ double percent_of_limit(const Row& row) {
   return 100.0 * (latency ? row.limit / v : v / row.limit);
 }
 
-// Columns of text, aligned: the first to the left, the others to the right.
-class Table {
- public:
-  explicit Table(std::vector<std::string> head) { rows_.push_back(std::move(head)); }
-  void add(std::vector<std::string> row) { rows_.push_back(std::move(row)); }
-  void print(std::ostream& out) const {
-    std::vector<size_t> widths(rows_.front().size());
-    for (const auto& row : rows_) {
-      for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+// The keys that all rows of a suite have with the same value, if there are several rows.
+Keys common_keys(const std::vector<const Row*>& rows) {
+  Keys common = rows.front()->keys;
+  for (const Row* row : rows) {
+    Keys left;
+    for (const auto& [key, value] : common.items()) {
+      if (row->keys.contains(key) && row->keys[key] == value) left[key] = value;
     }
-    for (const auto& row : rows_) {
-      std::string line;
-      for (size_t i = 0; i < row.size(); ++i) {
-        line += i == 0 ? fmt::format("  {:<{}}", row[i], widths[i])
-                       : fmt::format("  {:>{}}", row[i], widths[i]);
-      }
-      out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
-    }
+    common = left;
   }
+  return rows.size() > 1 ? common : Keys::object();
+}
 
- private:
-  std::vector<std::vector<std::string>> rows_;
-};
+Keys without(const Keys& keys, const Keys& dropped) {
+  Keys left = Keys::object();
+  for (const auto& [key, value] : keys.items()) {
+    if (key == "case" || !dropped.contains(key)) left[key] = value;
+  }
+  return left;
+}
+
+void print_suite(const std::vector<const Row*>& rows, std::ostream& out) {
+  const Keys common = common_keys(rows);
+  Keys head = without(common, {{"case", ""}});
+  head.erase("case");
+  const std::string suite = rows.front()->keys.value("suite", "");
+  out << '\n' << suite << ", " << rows.front()->keys.value("backend", "");
+  if (const std::string text = row_text(head); !text.empty()) out << ": " << text;
+  out << '\n';
+  Table table({"case", "metric", "median", "min", "max", "spread", "limit", "of limit"});
+  for (const Row* row : rows) {
+    const std::string what = row_text(without(row->keys, common));
+    const std::string metric = row->keys.value("metric", "");
+    if (!row->not_measured.empty()) {
+      table.add({what, metric, "not measured"});
+      continue;
+    }
+    const Statistics& s = row->statistics;
+    const bool limit = row->limit > 0.0;
+    table.add({what, metric, with_prefix(s.median), with_prefix(s.min), with_prefix(s.max),
+               fmt::format("{:.1f}%", 100.0 * s.spread), limit ? with_prefix(row->limit) : "",
+               limit ? fmt::format("{:.1f}%", percent_of_limit(*row)) : ""});
+  }
+  table.print(out);
+}
 
 }  // namespace
+
+bool is_figure(const std::string& key) {
+  static const std::set<std::string> figures = {"repeats",    "median",           "min",
+                                                "max",        "spread",           "limit",
+                                                "limit_from", "percent_of_limit", "not_measured"};
+  return figures.count(key) > 0;
+}
+
+void Table::print(std::ostream& out) const {
+  std::vector<size_t> widths(rows_.front().size());
+  for (const auto& row : rows_) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows_) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += i == 0 ? fmt::format("  {:<{}}", row[i], widths[i])
+                     : fmt::format("  {:>{}}", row[i], widths[i]);
+    }
+    out << line.substr(0, line.find_last_not_of(' ') + 1) << '\n';
+  }
+}
 
 std::string with_prefix(double value) {
   if (value == 0.0 || !std::isfinite(value)) return fmt::format("{:g}", value);
@@ -80,11 +125,8 @@ ordered_json report_json(const ordered_json& machine, const std::vector<Row>& ro
 
 void print_table(const ordered_json& machine, const std::vector<Row>& rows, std::ostream& out) {
   for (const auto& [key, value] : machine.items()) {
-    const std::string name = [&k = key] {
-      std::string words = k;
-      std::replace(words.begin(), words.end(), '_', ' ');
-      return words;
-    }();
+    std::string name = key;
+    std::replace(name.begin(), name.end(), '_', ' ');
     out << name << ": " << (value.is_string() ? value.get<std::string>() : value.dump()) << '\n';
   }
   std::vector<std::string> suites;
@@ -93,23 +135,11 @@ void print_table(const ordered_json& machine, const std::vector<Row>& rows, std:
     if (std::find(suites.begin(), suites.end(), suite) == suites.end()) suites.push_back(suite);
   }
   for (const std::string& suite : suites) {
-    out << '\n';
-    Table table({suite, "metric", "median", "min", "max", "spread", "limit", "of limit"});
+    std::vector<const Row*> some;
     for (const Row& row : rows) {
-      if (row.keys.value("suite", "") != suite) continue;
-      const std::string what = row.keys.value("backend", "") + " " + row_text(row.keys);
-      const std::string metric = row.keys.value("metric", "");
-      if (!row.not_measured.empty()) {
-        table.add({what, metric, "not measured"});
-        continue;
-      }
-      const Statistics& s = row.statistics;
-      const bool limit = row.limit > 0.0;
-      table.add({what, metric, with_prefix(s.median), with_prefix(s.min), with_prefix(s.max),
-                 fmt::format("{:.1f}%", 100.0 * s.spread), limit ? with_prefix(row.limit) : "",
-                 limit ? fmt::format("{:.1f}%", percent_of_limit(row)) : ""});
+      if (row.keys.value("suite", "") == suite) some.push_back(&row);
     }
-    table.print(out);
+    print_suite(some, out);
   }
 }
 
