@@ -51,6 +51,8 @@ CudaBackend::CudaBackend(const Config& config, int device)
   use();
   stream_ = make_stream();
   done_ = make_event();
+  graph_begin_ = make_event(cudaEventDefault);
+  graph_end_ = make_event(cudaEventDefault);
   const Plan& p = planned_.plan;
 
   CudaSetup setup;
@@ -169,7 +171,9 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
   };
   __atomic_store_n(stop_word, 0u, __ATOMIC_RELEASE);
   programs_->begin(stream_.get(), until);
+  PENDULA_CUDA_CHECK(cudaEventRecord(graph_begin_.get(), stream_.get()));
   PENDULA_CUDA_CHECK(cudaGraphLaunch(graph_.get(), stream_.get()));
+  PENDULA_CUDA_CHECK(cudaEventRecord(graph_end_.get(), stream_.get()));
   const Control& control = *static_cast<const Control*>(staging_.get());
   PENDULA_CUDA_CHECK(cudaMemcpyAsync(staging_.get(), arena() + planned_.plan.control,
                                      sizeof(Control), cudaMemcpyDeviceToHost, stream_.get()));
@@ -180,7 +184,8 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
       ask(HaltReason::kTime);
     }
   });
-  return {static_cast<HaltReason>(control.halted - 1), control.iteration, control.updates};
+  return {static_cast<HaltReason>(control.halted - 1), control.iteration, control.updates,
+          seconds_between(graph_begin_, graph_end_)};
 }
 
 std::vector<ReportRow> CudaBackend::take_reports() {

@@ -46,10 +46,18 @@ inline CudaStream make_stream() {
   return CudaStream(s);
 }
 
-inline CudaEvent make_event() {
+// flags: of cudaEventCreateWithFlags; cudaEventDefault for an event that takes the time.
+inline CudaEvent make_event(unsigned flags = cudaEventDisableTiming) {
   cudaEvent_t e = nullptr;
-  PENDULA_CUDA_CHECK(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
+  PENDULA_CUDA_CHECK(cudaEventCreateWithFlags(&e, flags));
   return CudaEvent(e);
+}
+
+// Between two events that have happened, on the device's clock.
+inline double seconds_between(const CudaEvent& begin, const CudaEvent& end) {
+  float milliseconds = 0.0f;
+  PENDULA_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()));
+  return static_cast<double>(milliseconds) * 1e-3;
 }
 
 // Bytes as MiB, rounded up.
