@@ -63,18 +63,20 @@ inline double seconds_between(const CudaEvent& begin, const CudaEvent& end) {
 // Bytes as MiB, rounded up.
 inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + 0xfffff) >> 20); }
 
-// what: for the sentence on running out of it ("the training state").
-inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what) {
+inline constexpr const char* kSmallerRun = "lower replay.capacity, env.num_envs or agents";
+
+// what, advice: for the sentence on running out of it ("the training state").
+inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what,
+                                       const std::string& advice = kSmallerRun) {
   void* p = nullptr;
   const cudaError_t error = cudaMalloc(&p, bytes);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     size_t free = 0, total = 0;
     PENDULA_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-    throw Error(ExitCode::kMemory,
-                "out of memory on the GPU: " + what + " needs " + mebibytes(bytes) + " MiB, " +
-                    mebibytes(free) + " MiB of " + mebibytes(total) +
-                    " MiB are free; lower replay.capacity, env.num_envs or agents");
+    throw Error(ExitCode::kMemory, "out of memory on the GPU: " + what + " needs " +
+                                       mebibytes(bytes) + " MiB, " + mebibytes(free) + " MiB of " +
+                                       mebibytes(total) + " MiB are free; " + advice);
   }
   PENDULA_CUDA_CHECK(error);
   return DeviceMemory(p);
