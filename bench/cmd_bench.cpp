@@ -2,8 +2,13 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
+#include <filesystem>
 #include <iostream>
+#include <set>
 #include <thread>
 
 #include "bench/compare.h"
@@ -12,6 +17,7 @@
 #include "bench/measure.h"
 #include "bench/report.h"
 #include "bench/suites.h"
+#include "host/config_table.h"
 #include "host/cuda_loader.h"
 #include "host/error.h"
 #include "host/files.h"
@@ -23,6 +29,12 @@ constexpr double kWideSpread = 0.02;
 
 // Throws Error(kUsage) for what no device is called.
 Target target_of(const BenchOptions& o) {
+  const std::vector<KeySpec> keys = config_keys(nullptr);
+  const KeySpec& key = *find_key(keys, "/device");
+  if (!key.accepts(o.device)) {
+    throw Error(ExitCode::kUsage,
+                fmt::format("--device {}: it takes {}", o.device, key.accepted_text));
+  }
   Target t;
   t.sizes = o.tiny ? Sizes::kTiny : o.short_form ? Sizes::kShort : Sizes::kFull;
   const bool automatic = o.device == "auto" && probe_cuda().available;
@@ -31,12 +43,11 @@ Target target_of(const BenchOptions& o) {
     t.device = o.device.size() > 5 ? std::stoi(o.device.substr(5)) : 0;
     return t;
   }
-  t.threads = o.threads;
-  if (t.threads.empty()) {
-    t.threads = {1};
-    const int cores = static_cast<int>(std::thread::hardware_concurrency());
-    if (cores > 1) t.threads.push_back(cores);
+  std::set<int> threads(o.threads.begin(), o.threads.end());
+  if (threads.empty()) {
+    threads = {1, std::max(1, static_cast<int>(std::thread::hardware_concurrency()))};
   }
+  t.threads.assign(threads.begin(), threads.end());
   return t;
 }
 
@@ -50,6 +61,12 @@ Effort effort_of(const BenchOptions& o) {
     e.warmup = std::min(e.warmup, 5.0 * o.seconds);
   }
   return e;
+}
+
+// Throws Error(kFiles) where the report could not be written, before minutes are spent on it.
+void check_writable(const std::string& file) {
+  const std::filesystem::path parent = std::filesystem::absolute(file).parent_path();
+  if (::access(parent.c_str(), W_OK) != 0) throw_file_error("write into", parent, errno);
 }
 
 bool wanted(const BenchOptions& o, const std::string& suite) {
@@ -132,12 +149,13 @@ int run_bench(const BenchOptions& o, std::ostream& out) {
     list(cases, out);
     return 0;
   }
-  nlohmann::ordered_json machine = machine_block();
+  if (!o.json.empty() && o.json != "-") check_writable(o.json);
+  nlohmann::ordered_json machine = machine_block(target);
   std::vector<Row> rows = measure(std::move(cases), effort_of(o), [&](const std::string& group) {
     if (!o.quiet) std::cerr << "bench: " << group << '\n';
   });
   set_limits(rows);
-  finish_machine_block(machine);
+  finish_machine_block(target, machine);
   warn_of_spread(rows);
   const nlohmann::ordered_json report = report_json(machine, rows);
   if (o.json == "-") {

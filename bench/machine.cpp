@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "bench/openblas.h"
+#include "host/cuda_loader.h"
 #include "host/version.h"
 #include "kernels/platform.h"
 
@@ -57,11 +58,19 @@ ordered_json cpu_clock() {
   return fastest > 0.0 ? ordered_json(fastest) : ordered_json(kNotMeasured);
 }
 
+// One of the GPU's figures, by its name in bench/cuda/probes.h.
+ordered_json gpu_value(const Target& target, const std::string& name) {
+  for (const auto& [key, value] : load_cuda_machine(target.device)) {
+    if (key == name) return value;
+  }
+  return kNotMeasured;
+}
+
 std::string or_not_measured(const std::string& text) { return text.empty() ? kNotMeasured : text; }
 
 }  // namespace
 
-ordered_json machine_block() {
+ordered_json machine_block(const Target& target) {
   const VersionInfo& v = version_info();
   const OpenBlas& blas = OpenBlas::instance();
   const std::vector<std::string> names = cpuinfo("model name");
@@ -75,6 +84,12 @@ ordered_json machine_block() {
   b["scaling_governor"] =
       or_not_measured(first_line("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"));
   b["load_average"] = or_not_measured(load.substr(0, load.find(' ')));
+  if (target.backend == "cuda") {
+    for (const auto& [key, value] : load_cuda_machine(target.device)) {
+      b[key == "name" ? "gpu" : key == "sm_clock_mhz" ? "sm_clock_mhz_before" : key] = value;
+    }
+    b["sm_clock_mhz_after"] = nullptr;
+  }
   b["openblas"] = blas.problem().empty() ? fmt::format("{} ({})", blas.version(), blas.core())
                                          : fmt::format("{}: {}", kNotMeasured, blas.problem());
   b["version"] = v.version;
@@ -85,22 +100,9 @@ ordered_json machine_block() {
   return b;
 }
 
-void add_gpu(ordered_json& block, const nlohmann::json& meta) {
-  if (!meta.is_object()) return;
-  const auto value = [&](const char* key) {
-    const auto found = meta.find(key);
-    return found == meta.end() ? ordered_json(kNotMeasured) : ordered_json(*found);
-  };
-  block["gpu"] = value("name");
-  block["compute_capability"] = value("compute_capability");
-  block["multiprocessors"] = value("multiprocessors");
-  block["memory_mib"] = value("memory_mib");
-  block["driver"] = value("driver");
-  block["driver_cuda"] = value("driver_cuda");
-  block["sm_clock_before"] = value("sm_clock_before");
-  block["sm_clock_after"] = value("sm_clock_after");
+void finish_machine_block(const Target& target, ordered_json& block) {
+  block["cpu_mhz_after"] = cpu_clock();
+  if (target.backend == "cuda") block["sm_clock_mhz_after"] = gpu_value(target, "sm_clock_mhz");
 }
-
-void finish_machine_block(ordered_json& block) { block["cpu_mhz_after"] = cpu_clock(); }
 
 }  // namespace pendula

@@ -3,17 +3,16 @@
 
 #include <nlohmann/json.hpp>
 
+#include "bench/suites.h"
+
 namespace pendula {
 
-// CPU, clocks, compiler, flags, commit, date, load, OpenBLAS. What this machine does not say reads
-// "not measured". Keys that end with "_after" are filled in by finish_machine_block.
-nlohmann::ordered_json machine_block();
-
-// What a GPU's backend says of itself (DeviceInfo::meta), or null: then the keys of the GPU are not
-// there.
-void add_gpu(nlohmann::ordered_json& block, const nlohmann::json& meta);
+// CPU, clocks, compiler, flags, commit, date, load, OpenBLAS; for CUDA the GPU, its driver and
+// clocks. What this machine does not say reads "not measured". Keys that end with "_after" are
+// filled in by finish_machine_block. Throws Error(kDevice) where the target's GPU cannot be had.
+nlohmann::ordered_json machine_block(const Target& target);
 
 // The clocks after the measurement.
-void finish_machine_block(nlohmann::ordered_json& block);
+void finish_machine_block(const Target& target, nlohmann::ordered_json& block);
 
 }  // namespace pendula

@@ -2,10 +2,10 @@
 #include <cmath>
 
 #include "bench/cpu_probes.h"
-#include "bench/cuda_probes.h"
 #include "bench/openblas.h"
 #include "bench/sizes.h"
 #include "bench/suites.h"
+#include "host/cuda_loader.h"
 
 namespace pendula {
 namespace {

@@ -274,7 +274,7 @@ int run(int argc, char** argv) {
   bench_cmd->add_flag("--short", b.short_form, "Fewer sizes and short repeats: a minute at most");
   bench_cmd->add_flag("--tiny", b.tiny, "The smallest sizes: to test, not to measure");
   bench_cmd->add_flag("--list", b.list, "Name the rows and measure nothing");
-  bench_cmd->add_flag("--quiet", b.quiet, "Nothing but the result");
+  bench_cmd->add_flag("--quiet", b.quiet, "No progress");
   bench_cmd->callback([&] { code = run_bench(b, std::cout); });
 
   try {
