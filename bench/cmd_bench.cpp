@@ -140,8 +140,7 @@ int run_bench(const BenchOptions& o, std::ostream& out) {
   for (const std::string& suite : o.suites) {
     const auto& names = suite_names();
     if (std::find(names.begin(), names.end(), suite) != names.end()) continue;
-    throw Error(ExitCode::kUsage, fmt::format("there is no suite \"{}\"; there are {}", suite,
-                                              fmt::join(names, ", ")));
+    throw Error(ExitCode::kUsage, unknown_suite(suite));
   }
   const Target target = target_of(o);
   std::vector<Case> cases = selected_cases(o, target);

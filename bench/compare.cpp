@@ -65,8 +65,8 @@ Comparison compare_rows(const ordered_json& a, const ordered_json& b) {
   c.ratio = latency ? before / after : after / before;
   c.noise = figure(a, "spread") + figure(b, "spread");
   const double margin = std::max(kRegression, c.noise);
-  if (!(before > 0.0 && after > 0.0 && std::isfinite(c.ratio) && c.noise >= 0.0 &&
-        std::isfinite(c.noise))) {
+  const auto good = [](double x) { return x > 0.0 && std::isfinite(x); };
+  if (!good(before) || !good(after) || !(c.noise >= 0.0 && std::isfinite(c.noise))) {
     c.verdict = Verdict::kNotFinite;
   } else if (c.ratio < 1.0 - margin) {
     c.verdict = Verdict::kSlower;

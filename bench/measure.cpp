@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
+#include <cmath>
 #include <exception>
 #include <iterator>
 
@@ -20,12 +21,23 @@ struct Running {
   std::vector<double> seconds = {};  // per call, one value per repeat
   double units = 0.0;                // per call
 
+  double timed_call() {
+    const double s = work->call();
+    if (!(s > 0.0) || !std::isfinite(s)) {
+      throw Error(ExitCode::kDevice, "a call of " + row_text(measured->keys) + " took " +
+                                         std::to_string(s) +
+                                         " s by the device's clock; that "
+                                         "clock cannot be trusted");
+    }
+    return s;
+  }
+
   // Benchmark's function: as many calls as it asks for.
   void operator()(benchmark::State& state) {
     try {
       if (failure == nullptr && not_measured.empty()) {
         if (work == nullptr) work = measured->prepare();
-        for (auto _ : state) state.SetIterationTime(work->call());
+        for (auto _ : state) state.SetIterationTime(timed_call());
         return;
       }
     } catch (const Error& error) {

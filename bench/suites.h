@@ -21,6 +21,9 @@ struct Target {
 // "machine", "env", "rollout", "update", "train": the order of the report.
 const std::vector<std::string>& suite_names();
 
+// The answer to a word that is no suite.
+std::string unknown_suite(const std::string& word);
+
 // The cases of one suite. Throws Error(kUsage) for an unknown name and Error(kDevice) where the
 // device cannot be had.
 std::vector<Case> suite_cases(const std::string& suite, const Target& target);

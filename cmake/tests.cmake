@@ -8,6 +8,9 @@ foreach(source IN LISTS PENDULA_TEST_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE pendula_core GTest::gtest GTest::gtest_main)
+  if(name MATCHES "^bench_")
+    target_link_libraries(${name} PRIVATE pendula_bench)
+  endif()
   if(name MATCHES "^cli_")  # these run the binary itself
     target_sources(${name} PRIVATE tests/cli_testing.cpp)
     target_link_libraries(${name} PRIVATE util)  # openpty before glibc 2.34
