@@ -9,7 +9,7 @@ set(PENDULA_CUDA_ARCHITECTURES "80-real;90-real;100-real;120-real;120-virtual" C
 
 # What must agree between pendula and its plug-in: every type that crosses.
 set(build_id_text "${PROJECT_VERSION}")
-foreach(header host/backend.h host/config.h host/cuda_loader.h host/cuda/plugin.h host/error.h
+foreach(header bench/probe.h host/backend.h host/config.h host/cuda_loader.h host/cuda/plugin.h host/error.h
                host/tensor_table.h kernels/choices.h kernels/report.h)
   file(READ ${PROJECT_SOURCE_DIR}/${header} text)
   string(APPEND build_id_text "${text}")
@@ -52,7 +52,9 @@ if(PENDULA_HAS_CUDA)
       -Xcompiler=-Wall,-Wextra,-ffp-contract=off>)
   target_link_libraries(pendula_cuda_flags INTERFACE CUDA::cudart)
 
-  set(sources host/cuda/backend.cpp host/cuda/check.cpp host/cuda/plugin.cpp host/cuda/programs.cpp)
+  set(sources host/cuda/backend.cpp host/cuda/check.cpp host/cuda/plugin.cpp host/cuda/programs.cpp
+    bench/cuda/arithmetic_probes.cu bench/cuda/barrier_probes.cu bench/cuda/gpu_probe.cpp
+    bench/cuda/graph_probes.cu bench/cuda/machine.cpp bench/cuda/memory_probes.cu)
   foreach(env IN LISTS PENDULA_ENV_NAMES)
     foreach(kind kFfma kTf32)
       set(source ${PROJECT_BINARY_DIR}/generated/cuda_${env}_${kind}.cu)

@@ -10,6 +10,9 @@ function(pendula_add_test name source)
   add_executable(${name} ${source})
   target_compile_options(${name} PRIVATE ${ARGN})
   target_link_libraries(${name} PRIVATE pendula_core GTest::gtest GTest::gtest_main)
+  if(name MATCHES "^bench_")
+    target_link_libraries(${name} PRIVATE pendula_bench)
+  endif()
   if(name MATCHES "^cli_")  # these run the binary itself
     target_sources(${name} PRIVATE tests/cli_testing.cpp)
     target_link_libraries(${name} PRIVATE util)  # openpty before glibc 2.34

@@ -23,6 +23,7 @@ struct RunResult {
   HaltReason reason;
   uint64_t iteration;  // iterations completed
   uint64_t updates;    // updates of agent 0 completed
+  double seconds = 0;  // that the device took: CUDA events, or the steady clock on the CPU
 };
 
 struct Evaluation {

@@ -9,6 +9,7 @@
 #include "host/cuda_loader.h"
 #include "host/environments.h"
 #include "host/planning.h"
+#include "host/program_memory.h"
 #include "host/simd.h"
 #include "host/version.h"
 
@@ -38,6 +39,13 @@ ordered_json plan_json(const Plan& p) {
   j["ring_rows"] = p.ring_rows;
   j["bytes"] =
       ordered_json{{"agent", p.agent_bytes}, {"work", p.work_bytes}, {"arena", p.arena_bytes}};
+  // Of one block on a GPU that has enough of it; the rest would lie in device memory.
+  const ProgramMemory m = measure_programs(p, UINT64_MAX, 1);
+  j["shared_memory"] = ordered_json{{"rollout", m.rollout.shared_bytes},
+                                    {"critic_gradient", m.critic_gradient.shared_bytes},
+                                    {"actor_gradient", m.actor_gradient.shared_bytes},
+                                    {"optimizer", m.optimizer.shared_bytes},
+                                    {"evaluate", m.evaluate.shared_bytes}};
   return j;
 }
 

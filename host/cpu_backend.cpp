@@ -94,7 +94,7 @@ RunResult CpuBackend::run(uint64_t until, const std::atomic<bool>& stop) {
   control.slice = static_cast<uint32_t>(counters.slice);
   control.rows_written = page.rows_written;
   if (control.iteration >= until) {
-    return {HaltReason::kReached, control.iteration, counters.updates};
+    return {HaltReason::kReached, control.iteration, counters.updates, 0.0};
   }
   const auto begin = std::chrono::steady_clock::now();
   page.stop = 0;
@@ -112,7 +112,9 @@ RunResult CpuBackend::run(uint64_t until, const std::atomic<bool>& stop) {
       if (control.halted != 0) break;
     }
   });
-  return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates};
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+  return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates,
+          took.count()};
 }
 
 std::vector<ReportRow> CpuBackend::take_reports() {

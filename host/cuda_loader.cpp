@@ -5,6 +5,7 @@
 
 #include <climits>
 #include <cstdlib>
+#include <type_traits>
 
 #include "host/cuda/plugin.h"
 #include "host/error.h"
@@ -17,6 +18,8 @@ constexpr const char* kFile = "libpendula_cuda.so";
 struct Plugin {
   CudaPluginProbe probe = nullptr;
   CudaPluginCreate create = nullptr;
+  CudaPluginProbes probes = nullptr;
+  CudaPluginMachine machine = nullptr;
   std::string problem;  // empty: loaded
 };
 
@@ -69,20 +72,25 @@ Plugin load() {
     plugin.problem = explain_dlopen(path);
     return plugin;
   }
-  const auto version = reinterpret_cast<CudaPluginVersion>(dlsym(handle, "pendula_cuda_version"));
-  const auto probe = reinterpret_cast<CudaPluginProbe>(dlsym(handle, "pendula_cuda_probe"));
-  const auto create = reinterpret_cast<CudaPluginCreate>(dlsym(handle, "pendula_cuda_create"));
-  if (version == nullptr || probe == nullptr || create == nullptr) {
-    plugin.problem = path + " is not a CUDA plug-in of pendula";
-    return plugin;
-  }
-  if (std::string(version()) != PENDULA_BUILD_ID) {
+  CudaPluginVersion version = nullptr;
+  const auto find = [&](const char* name, auto& function) {
+    function = reinterpret_cast<std::decay_t<decltype(function)>>(dlsym(handle, name));
+    if (function == nullptr && plugin.problem.empty()) {
+      plugin.problem = path +
+                       " is not a CUDA plug-in of pendula, or one of another build: it has no " +
+                       name + "; build or install both together";
+    }
+  };
+  find("pendula_cuda_version", version);
+  if (version != nullptr && std::string(version()) != PENDULA_BUILD_ID) {
     plugin.problem = "the CUDA plug-in " + path + " is of another build (" + version() +
                      ", this pendula is " + PENDULA_BUILD_ID + "); build or install both together";
     return plugin;
   }
-  plugin.probe = probe;
-  plugin.create = create;
+  find("pendula_cuda_probe", plugin.probe);
+  find("pendula_cuda_create", plugin.create);
+  find("pendula_cuda_probes", plugin.probes);
+  find("pendula_cuda_machine", plugin.machine);
   return plugin;
 }
 
@@ -103,7 +111,10 @@ CudaProbe probe_cuda() {
   return result;
 }
 
-std::unique_ptr<Backend> make_cuda_backend(const Config& config, int device) {
+namespace {
+
+// Throws where there is no GPU of that index.
+void require(int device) {
   const CudaProbe found = probe_cuda();
   if (!found.available) throw Error(ExitCode::kDevice, "no GPU can be used: " + found.sentence);
   if (device < 0 || static_cast<size_t>(device) >= found.devices.size()) {
@@ -114,7 +125,27 @@ std::unique_ptr<Backend> make_cuda_backend(const Config& config, int device) {
     throw Error(ExitCode::kDevice,
                 "there is no device cuda:" + std::to_string(device) + "; there are:" + list);
   }
+}
+
+}  // namespace
+
+std::unique_ptr<Backend> make_cuda_backend(const Config& config, int device) {
+  require(device);
   return std::unique_ptr<Backend>(plugin().create(config, device));
+}
+
+std::vector<Probe> load_cuda_probes(int device, bool small) {
+  require(device);
+  std::vector<Probe> probes;
+  plugin().probes(device, small, probes);
+  return probes;
+}
+
+CudaMachine load_cuda_machine(int device) {
+  require(device);
+  CudaMachine machine;
+  plugin().machine(device, machine);
+  return machine;
 }
 
 }  // namespace pendula

@@ -5,8 +5,10 @@
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
+#include "bench/probe.h"
 #include "host/backend.h"
 
 namespace pendula {
@@ -23,5 +25,14 @@ CudaProbe probe_cuda();
 // Throws Error(kDevice) with the probe's sentence where there is no GPU or no such index, and
 // Error(kMemory) where the run does not fit.
 std::unique_ptr<Backend> make_cuda_backend(const Config& config, int device);
+
+// The ceilings of a GPU that `pendula bench machine` measures (bench/cuda/probes.h has their
+// names). small: sizes for tests, which say nothing of speed. Throws Error(kDevice) as above.
+std::vector<Probe> load_cuda_probes(int device, bool small);
+
+// The GPU for the head of a report, key and value in order (bench/cuda/probes.h has the keys); what
+// cannot be had reads "not measured". Throws Error(kDevice) as above.
+using CudaMachine = std::vector<std::pair<std::string, std::string>>;
+CudaMachine load_cuda_machine(int device);
 
 }  // namespace pendula

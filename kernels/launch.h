@@ -1,9 +1,11 @@
-// The launch of a program on a stream: the only file that starts kernels. Every launch is checked.
+// The launch of a program or of a plain kernel on a stream: the only file that starts kernels.
+// Every launch is checked, in Release builds too; a failure is an Error.
 #pragma once
 
 #include <cuda_runtime.h>
 
 #include <string>
+#include <utility>
 
 #include "host/cuda/check.h"
 #include "kernels/block_cuda.h"
@@ -26,6 +28,15 @@ __global__ void __launch_bounds__(kThreads, 1)
   }
 }
 
+// where: what was launched, for the Error.
+inline void check_launch(cudaError_t error, const char* where, int blocks, int threads,
+                         uint64_t shared_bytes) {
+  if (error == cudaSuccess) return;
+  throw_cuda_error(error, where, __FILE__, __LINE__,
+                   "blocks " + std::to_string(blocks) + ", threads " + std::to_string(threads) +
+                       ", shared memory " + std::to_string(shared_bytes) + " bytes");
+}
+
 // Launches (or captures) `program` on `stream`. resident_blocks bounds the blocks where the program
 // spills. Throws Error.
 template <class Block, class Program>
@@ -42,11 +53,58 @@ void launch(cudaStream_t stream, const Program& program, const BlockMemory& memo
         program, memory, control);
     error = cudaGetLastError();
   }
-  if (error != cudaSuccess) {
-    throw_cuda_error(error, __PRETTY_FUNCTION__, __FILE__, __LINE__,
-                     "blocks " + std::to_string(blocks) + ", threads " + std::to_string(kThreads) +
-                         ", shared memory " + std::to_string(shared) + " bytes");
-  }
+  check_launch(error, __PRETTY_FUNCTION__, blocks, kThreads, memory.shared_bytes);
+}
+
+// Launches (or captures) a plain kernel. shared_bytes: of dynamic shared memory.
+template <class... Params, class... Args>
+void launch_kernel(cudaStream_t stream, void (*kernel)(Params...), int blocks, int threads,
+                   uint64_t shared_bytes, Args&&... args) {
+  kernel<<<static_cast<unsigned>(blocks), static_cast<unsigned>(threads), shared_bytes, stream>>>(
+      std::forward<Args>(args)...);
+  check_launch(cudaGetLastError(), __PRETTY_FUNCTION__, blocks, threads, shared_bytes);
+}
+
+// The same with one attribute: a cluster's size, or a cooperative launch.
+template <class... Params, class... Args>
+void launch_with(cudaStream_t stream, const cudaLaunchAttribute& attribute,
+                 void (*kernel)(Params...), int blocks, int threads, uint64_t shared_bytes,
+                 Args&&... args) {
+  cudaLaunchAttribute attributes[1] = {attribute};
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(blocks));
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.stream = stream;
+  config.attrs = attributes;
+  config.numAttrs = 1;
+  const cudaError_t error = cudaLaunchKernelEx(&config, kernel, std::forward<Args>(args)...);
+  check_launch(error, __PRETTY_FUNCTION__, blocks, threads, shared_bytes);
+}
+
+// In clusters of `cluster` blocks: they run at the same time, on neighbouring multiprocessors.
+// Needs compute capability 9.0; `cluster` divides `blocks`.
+template <class... Params, class... Args>
+void launch_clusters(cudaStream_t stream, int cluster, void (*kernel)(Params...), int blocks,
+                     int threads, uint64_t shared_bytes, Args&&... args) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeClusterDimension;
+  attribute.val.clusterDim.x = static_cast<unsigned>(cluster);
+  attribute.val.clusterDim.y = 1;
+  attribute.val.clusterDim.z = 1;
+  launch_with(stream, attribute, kernel, blocks, threads, shared_bytes,
+              std::forward<Args>(args)...);
+}
+
+// All blocks run at the same time, so that they can wait for each other; too many are an Error.
+template <class... Params, class... Args>
+void launch_cooperative(cudaStream_t stream, void (*kernel)(Params...), int blocks, int threads,
+                        uint64_t shared_bytes, Args&&... args) {
+  cudaLaunchAttribute attribute{};
+  attribute.id = cudaLaunchAttributeCooperative;
+  attribute.val.cooperative = 1;
+  launch_with(stream, attribute, kernel, blocks, threads, shared_bytes,
+              std::forward<Args>(args)...);
 }
 
 }  // namespace pendula::inline PENDULA_LEVEL

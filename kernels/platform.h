@@ -5,6 +5,7 @@
 //   PENDULA_INLINE  the same for a lambda, behind its parameters
 //   PENDULA_CUDA   1 where nvcc compiles (device code and its host side), else 0
 //   PENDULA_DEVICE 1 in nvcc's device pass only
+//   PENDULA_DEVICE_CLUSTERS  1 where that device has thread block clusters (capability 9.0)
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,12 @@
 #define PENDULA_DEVICE 1
 #else
 #define PENDULA_DEVICE 0
+#endif
+
+#if PENDULA_DEVICE && __CUDA_ARCH__ >= 900
+#define PENDULA_DEVICE_CLUSTERS 1
+#else
+#define PENDULA_DEVICE_CLUSTERS 0
 #endif
 
 // PENDULA_UNROLL: the loop that follows, wholly. PENDULA_UNROLL_BY(n): by n, device code only.

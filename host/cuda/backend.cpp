@@ -5,6 +5,8 @@
 #include <cstring>
 #include <thread>
 
+#include "host/cuda/graphs.h"
+
 namespace pendula {
 namespace {
 
@@ -40,6 +42,8 @@ CudaBackend::CudaBackend(const Config& config, int device)
   use();
   stream_ = make_stream();
   done_ = make_event();
+  graph_begin_ = make_event(cudaEventDefault);
+  graph_end_ = make_event(cudaEventDefault);
   const Plan& p = planned_.plan;
 
   CudaSetup setup;
@@ -84,42 +88,14 @@ void CudaBackend::use() const { PENDULA_CUDA_CHECK(cudaSetDevice(device_)); }
 
 // while (not halted) { slice; slice; ...; next_turn }
 void CudaBackend::build_graph() {
-  cudaGraph_t created = nullptr;
-  PENDULA_CUDA_CHECK(cudaGraphCreate(&created, 0));
-  const CudaGraph graph(created);
-  cudaGraphConditionalHandle handle;
-  PENDULA_CUDA_CHECK(
-      cudaGraphConditionalHandleCreate(&handle, graph.get(), 1, cudaGraphCondAssignDefault));
-  cudaGraphNodeParams params{};
-  params.type = cudaGraphNodeTypeConditional;
-  params.conditional.handle = handle;
-  params.conditional.type = cudaGraphCondTypeWhile;
-  params.conditional.size = 1;
-  cudaGraphNode_t node = nullptr;
-  PENDULA_CUDA_CHECK(cudaGraphAddNode(&node, graph.get(), nullptr, nullptr, 0, &params));
-  const cudaGraph_t body = params.conditional.phGraph_out[0];
-
   const Plan& p = planned_.plan;
   const int nodes = 3 + p.update_slots * (p.max_grad_norm > 0.0 ? 6 : 4);
   const int repeat = std::clamp((kTurnUpdates + p.update_slots - 1) / p.update_slots, 1,
                                 std::max(1, kTurnNodes / nodes));
-  PENDULA_CUDA_CHECK(cudaStreamBeginCaptureToGraph(stream_.get(), body, nullptr, nullptr, 0,
-                                                   cudaStreamCaptureModeThreadLocal));
-  try {
+  graph_ = make_while_graph(stream_.get(), [&](cudaGraphConditionalHandle handle) {
     for (int i = 0; i < repeat; ++i) programs_->slice(stream_.get());
     programs_->next_turn(stream_.get(), handle);
-  } catch (...) {
-    cudaGraph_t unused = nullptr;
-    log_cuda_error(cudaStreamEndCapture(stream_.get(), &unused), "cudaStreamEndCapture");
-    throw;
-  }
-  cudaGraph_t captured = nullptr;
-  PENDULA_CUDA_CHECK(cudaStreamEndCapture(stream_.get(), &captured));
-
-  cudaGraphExec_t exec = nullptr;
-  PENDULA_CUDA_CHECK(cudaGraphInstantiate(&exec, graph.get(), 0));
-  graph_ = CudaGraphExec(exec);
-  PENDULA_CUDA_CHECK(cudaGraphUpload(graph_.get(), stream_.get()));
+  });
 }
 
 // Until the stream has done what was put on it; tick(time since the start) now and then.
@@ -158,7 +134,9 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
   };
   __atomic_store_n(stop_word, 0u, __ATOMIC_RELEASE);
   programs_->begin(stream_.get(), until);
+  PENDULA_CUDA_CHECK(cudaEventRecord(graph_begin_.get(), stream_.get()));
   PENDULA_CUDA_CHECK(cudaGraphLaunch(graph_.get(), stream_.get()));
+  PENDULA_CUDA_CHECK(cudaEventRecord(graph_end_.get(), stream_.get()));
   const Control& control = *static_cast<const Control*>(staging_.get());
   PENDULA_CUDA_CHECK(cudaMemcpyAsync(staging_.get(), arena() + planned_.plan.control,
                                      sizeof(Control), cudaMemcpyDeviceToHost, stream_.get()));
@@ -169,7 +147,8 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
       ask(HaltReason::kTime);
     }
   });
-  return {static_cast<HaltReason>(control.halted - 1), control.iteration, control.updates};
+  return {static_cast<HaltReason>(control.halted - 1), control.iteration, control.updates,
+          seconds_between(graph_begin_, graph_end_)};
 }
 
 std::vector<ReportRow> CudaBackend::take_reports() {

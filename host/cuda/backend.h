@@ -44,6 +44,7 @@ class CudaBackend final : public Backend {
   PlannedRun planned_;
   CudaStream stream_;
   CudaEvent done_;
+  CudaEvent graph_begin_, graph_end_;  // around run()'s launch
   DeviceMemory arena_;
   DeviceMemory spill_;
   PinnedMemory page_;     // mapped: HostPage and the report ring

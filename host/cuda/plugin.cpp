@@ -1,5 +1,6 @@
 #include "host/cuda/plugin.h"
 
+#include "bench/cuda/probes.h"
 #include "host/cuda/backend.h"
 
 #define PENDULA_EXPORT extern "C" __attribute__((visibility("default")))
@@ -49,4 +50,13 @@ PENDULA_EXPORT void pendula_cuda_probe(pendula::CudaProbe& result) {
 
 PENDULA_EXPORT pendula::Backend* pendula_cuda_create(const pendula::Config& config, int device) {
   return new pendula::CudaBackend(config, device);
+}
+
+PENDULA_EXPORT void pendula_cuda_probes(int device, bool small,
+                                        std::vector<pendula::Probe>& result) {
+  result = pendula::cuda_probes(device, small);
+}
+
+PENDULA_EXPORT void pendula_cuda_machine(int device, pendula::CudaMachine& result) {
+  result = pendula::cuda_machine(device);
 }

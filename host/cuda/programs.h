@@ -10,24 +10,10 @@
 #include <string>
 #include <vector>
 
-#include "kernels/block_memory.h"
+#include "host/program_memory.h"
 #include "kernels/plan.h"
 
 namespace pendula {
-
-// The memory of a block of each program.
-struct ProgramMemory {
-  BlockMemory rollout, critic_gradient, actor_gradient, optimizer, evaluate;
-  BlockMemory plain{0, 0, nullptr};  // of programs that take none
-  int resident_blocks = 1;           // of a program that spills
-
-  // The spill area, in bytes; 0 where everything fits in shared memory.
-  uint64_t spill_bytes() const;
-  void set_spill(char* spill);
-};
-
-// shared_bytes: the most that a block may have.
-ProgramMemory measure_programs(const Plan& plan, uint64_t shared_bytes, int multiprocessors);
 
 struct CudaSetup {
   Plan plan;

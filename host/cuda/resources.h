@@ -46,27 +46,37 @@ inline CudaStream make_stream() {
   return CudaStream(s);
 }
 
-inline CudaEvent make_event() {
+// flags: of cudaEventCreateWithFlags; cudaEventDefault for an event that takes the time.
+inline CudaEvent make_event(unsigned flags = cudaEventDisableTiming) {
   cudaEvent_t e = nullptr;
-  PENDULA_CUDA_CHECK(cudaEventCreateWithFlags(&e, cudaEventDisableTiming));
+  PENDULA_CUDA_CHECK(cudaEventCreateWithFlags(&e, flags));
   return CudaEvent(e);
+}
+
+// Between two events that have happened, on the device's clock.
+inline double seconds_between(const CudaEvent& begin, const CudaEvent& end) {
+  float milliseconds = 0.0f;
+  PENDULA_CUDA_CHECK(cudaEventElapsedTime(&milliseconds, begin.get(), end.get()));
+  return static_cast<double>(milliseconds) * 1e-3;
 }
 
 // Bytes as MiB, rounded up.
 inline std::string mebibytes(uint64_t bytes) { return std::to_string((bytes + 0xfffff) >> 20); }
 
-// what: for the sentence on running out of it ("the training state").
-inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what) {
+inline constexpr const char* kSmallerRun = "lower replay.capacity, env.num_envs or agents";
+
+// what, advice: for the sentence on running out of it ("the training state").
+inline DeviceMemory make_device_memory(uint64_t bytes, const std::string& what,
+                                       const std::string& advice = kSmallerRun) {
   void* p = nullptr;
   const cudaError_t error = cudaMalloc(&p, bytes);
   if (error == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     size_t free = 0, total = 0;
     PENDULA_CUDA_CHECK(cudaMemGetInfo(&free, &total));
-    throw Error(ExitCode::kMemory,
-                "out of memory on the GPU: " + what + " needs " + mebibytes(bytes) + " MiB, " +
-                    mebibytes(free) + " MiB of " + mebibytes(total) +
-                    " MiB are free; lower replay.capacity, env.num_envs or agents");
+    throw Error(ExitCode::kMemory, "out of memory on the GPU: " + what + " needs " +
+                                       mebibytes(bytes) + " MiB, " + mebibytes(free) + " MiB of " +
+                                       mebibytes(total) + " MiB are free; " + advice);
   }
   PENDULA_CUDA_CHECK(error);
   return DeviceMemory(p);

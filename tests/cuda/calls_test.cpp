@@ -4,6 +4,7 @@
 #include <cuda_runtime.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <map>
 #include <string>
 
@@ -79,7 +80,9 @@ TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
   backend.initialise();
   const std::atomic<bool> stop{false};
   calls().clear();
+  const auto begin = std::chrono::steady_clock::now();
   const RunResult r = backend.run(40, stop);
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
   ASSERT_EQ(r.reason,
             HaltReason::kReached);  // not cut by the clock, which would be a second launch
   const std::vector<ReportRow> rows = backend.take_reports();
@@ -92,6 +95,8 @@ TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
       {"a kernel's launch", 1},  // sets the launch's goal on the device
   };
   EXPECT_EQ(seen, expected);
+  EXPECT_GT(r.seconds, 0.0);  // taken without a waiting call
+  EXPECT_LT(r.seconds, wall.count());
 }
 
 }  // namespace

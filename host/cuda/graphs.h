@@ -1,0 +1,66 @@
+// CUDA graphs from what is captured on a stream: a list of launches, or one that is repeated while
+// a condition holds. Throws Error.
+#pragma once
+
+#include "host/cuda/resources.h"
+
+namespace pendula {
+
+// What capture() puts on the stream becomes nodes of `graph`, each after the one before.
+template <class Capture>
+void capture_nodes(cudaStream_t stream, cudaGraph_t graph, Capture capture) {
+  PENDULA_CUDA_CHECK(cudaStreamBeginCaptureToGraph(stream, graph, nullptr, nullptr, 0,
+                                                   cudaStreamCaptureModeThreadLocal));
+  try {
+    capture();
+  } catch (...) {
+    cudaGraph_t unused = nullptr;
+    log_cuda_error(cudaStreamEndCapture(stream, &unused), "cudaStreamEndCapture");
+    throw;
+  }
+  cudaGraph_t captured = nullptr;
+  PENDULA_CUDA_CHECK(cudaStreamEndCapture(stream, &captured));
+}
+
+inline CudaGraph make_empty_graph() {
+  cudaGraph_t created = nullptr;
+  PENDULA_CUDA_CHECK(cudaGraphCreate(&created, 0));
+  return CudaGraph(created);
+}
+
+// Ready to be launched.
+inline CudaGraphExec instantiate(cudaStream_t stream, const CudaGraph& graph) {
+  cudaGraphExec_t created = nullptr;
+  PENDULA_CUDA_CHECK(cudaGraphInstantiate(&created, graph.get(), 0));
+  CudaGraphExec exec(created);
+  PENDULA_CUDA_CHECK(cudaGraphUpload(exec.get(), stream));
+  return exec;
+}
+
+template <class Capture>
+CudaGraphExec make_graph(cudaStream_t stream, Capture capture) {
+  const CudaGraph graph = make_empty_graph();
+  capture_nodes(stream, graph.get(), capture);
+  return instantiate(stream, graph);
+}
+
+// A WHILE node around capture(handle): the body runs once, and again as long as its last
+// cudaGraphSetConditional(handle, x) had an x that is not 0.
+template <class Capture>
+CudaGraphExec make_while_graph(cudaStream_t stream, Capture capture) {
+  const CudaGraph graph = make_empty_graph();
+  cudaGraphConditionalHandle handle;
+  PENDULA_CUDA_CHECK(
+      cudaGraphConditionalHandleCreate(&handle, graph.get(), 1, cudaGraphCondAssignDefault));
+  cudaGraphNodeParams params{};
+  params.type = cudaGraphNodeTypeConditional;
+  params.conditional.handle = handle;
+  params.conditional.type = cudaGraphCondTypeWhile;
+  params.conditional.size = 1;
+  cudaGraphNode_t node = nullptr;
+  PENDULA_CUDA_CHECK(cudaGraphAddNode(&node, graph.get(), nullptr, nullptr, 0, &params));
+  capture_nodes(stream, params.conditional.phGraph_out[0], [&] { capture(handle); });
+  return instantiate(stream, graph);
+}
+
+}  // namespace pendula

@@ -1,0 +1,141 @@
+// `pendula bench` as a person calls it: rows, reports, comparisons, errors. Sizes are the smallest;
+// no test looks at a speed.
+#include <cmath>
+
+#include "tests/cli_testing.h"
+#include "tests/contains.h"
+
+namespace pendula {
+namespace {
+
+class CliBenchTest : public CliTest {
+ protected:
+  std::vector<std::string> lines(const std::vector<std::string>& args) const {
+    const Output o = run(args);
+    EXPECT_EQ(o.code, 0) << o.err;
+    std::vector<std::string> all;
+    std::istringstream text(o.out);
+    for (std::string line; std::getline(text, line);) all.push_back(line);
+    return all;
+  }
+  void expect_refused(const std::vector<std::string>& args, int code,
+                      std::initializer_list<std::string> pieces) const {
+    const Output o = run(args);
+    EXPECT_EQ(o.code, code) << o.err;
+    EXPECT_TRUE(contains(o.err, pieces));
+    EXPECT_EQ(o.out, "");
+  }
+};
+
+TEST_F(CliBenchTest, ListNamesTheRowsAndTheirLimits) {
+  const auto rows = lines({"bench", "update", "--list", "--device", "cpu", "--threads", "1",
+                           "--filter", "network=2x64,batch=100"});
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0], "machine cpu sgemm m=100 n=64 k=64 threads=1 precision=fp32 flop_per_second");
+  EXPECT_TRUE(contains(
+      rows[1], {"update cpu", "network=2x64 batch=100", "threads=1", "updates_per_second"}));
+  // Without a filter every suite has rows.
+  std::string all;
+  for (const std::string& row : lines({"bench", "--list", "--device", "cpu"})) all += row + "\n";
+  EXPECT_TRUE(contains(all, {"machine cpu fma", "env cpu pendulum num_envs=65536", "\nrollout cpu",
+                             "\ntrain cpu", "network=400-300"}));
+}
+
+// Every suite, really run: each row is there and finite, each limit comes from a row of the report.
+TEST_F(CliBenchTest, ATinyRunOfEverySuite) {
+  const Output o = run({"bench", "--tiny", "--device", "cpu", "--threads", "1", "--repeats", "2",
+                        "--json", "a.json", "--quiet"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  EXPECT_TRUE(contains(o.out, {"cpu: ", "commit: ", "machine, cpu", "updates_per_second"}));
+  const nlohmann::json report = read_json(path("a.json"));
+  for (const char* key : {"cpu", "cores", "simd_level", "cpu_mhz_before", "cpu_mhz_after",
+                          "load_average", "openblas", "commit", "compiler", "flags", "date"}) {
+    EXPECT_TRUE(report["machine"].contains(key)) << key;
+    EXPECT_FALSE(report["machine"][key].is_null()) << key;
+  }
+  const size_t listed =
+      lines({"bench", "--tiny", "--device", "cpu", "--threads", "1", "--list"}).size();
+  EXPECT_EQ(report["rows"].size(), listed);
+  const bool openblas =
+      report["machine"]["openblas"].get<std::string>().rfind("not measured", 0) != 0;
+  std::map<std::string, int> suites;
+  for (const nlohmann::json& row : report["rows"]) {
+    ++suites[row["suite"]];
+    if (row["case"] == "sgemm" && !openblas) {
+      EXPECT_TRUE(row.contains("not_measured")) << row;
+      continue;
+    }
+    EXPECT_EQ(row["repeats"], 2) << row;
+    for (const char* key : {"median", "min", "max"}) {
+      ASSERT_TRUE(row[key].is_number()) << row;
+      EXPECT_GT(row[key].get<double>(), 0.0) << row;
+      EXPECT_TRUE(std::isfinite(row[key].get<double>())) << row;
+    }
+    if (row["suite"] == "machine" || (row["suite"] != "env" && !openblas)) continue;
+    EXPECT_GT(row["limit"].get<double>(), 0.0) << row;
+    EXPECT_NEAR(row["percent_of_limit"].get<double>(),
+                100.0 * row["median"].get<double>() / row["limit"].get<double>(), 1e-9);
+  }
+  EXPECT_EQ(suites.size(), 5u);
+}
+
+TEST_F(CliBenchTest, JsonAloneOnStandardOutput) {
+  const Output o = run({"bench", "env", "--tiny", "--device", "cpu", "--threads", "1", "--repeats",
+                        "1", "--filter", "rollout_length=4", "--json", "-"});
+  ASSERT_EQ(o.code, 0) << o.err;
+  const auto report = nlohmann::json::parse(o.out, nullptr, false);
+  ASSERT_TRUE(report.is_object()) << o.out;
+  ASSERT_EQ(report["rows"].size(), 2u);  // with the row that its limit comes from
+  EXPECT_EQ(report["rows"][0]["case"], "triad_memory");
+  EXPECT_EQ(report["rows"][1]["rollout_length"], 4);
+  EXPECT_TRUE(contains(o.err, {"bench: env"}));
+}
+
+TEST_F(CliBenchTest, CompareEndsWithOneForARegression) {
+  const auto report = [](double median) {
+    return nlohmann::json{{"machine", {{"cpu", "X"}}},
+                          {"rows",
+                           {{{"suite", "update"},
+                             {"backend", "cpu"},
+                             {"batch", 100},
+                             {"metric", "updates_per_second"},
+                             {"median", median},
+                             {"spread", 0.01}}}}}
+        .dump();
+  };
+  spit(path("a.json"), report(100.0));
+  spit(path("b.json"), report(90.0));
+  const Output slower = run({"bench", "--compare", "a.json", "b.json"});
+  EXPECT_EQ(slower.code, 1) << slower.err;
+  EXPECT_TRUE(
+      contains(slower.out, {"update cpu batch=100", "0.900", "2.0%", "SLOWER", "1 slower"}));
+  EXPECT_EQ(run({"bench", "--compare", "a.json", "a.json"}).code, 0);
+  EXPECT_EQ(run({"bench", "--compare", "b.json", "a.json"}).code, 0);
+  spit(path("other.json"), R"({"machine": {"cpu": "Y"}, "rows": []})");
+  expect_refused({"bench", "--compare", "a.json", "other.json"}, 2, {"no measured row in common"});
+  spit(path("torn.json"), report(100.0).substr(0, 50));
+  expect_refused({"bench", "--compare", "a.json", "torn.json"}, 2, {"torn.json is no report"});
+  expect_refused({"bench", "--compare", "a.json", "absent.json"}, 6, {"absent.json"});
+  expect_refused({"bench", "--compare", "a.json"}, 2, {"--compare"});
+}
+
+TEST_F(CliBenchTest, ErrorsSayWhatThereIs) {
+  expect_refused(
+      {"bench", "updat"}, 2,
+      {"no suite \"updat\"", "did you mean \"update\"?", "machine, env, rollout, update, train"});
+  expect_refused({"bench", "--device", "gpu"}, 2, {"--device gpu", "\"cuda:N\""});
+  expect_refused({"bench", "--device", "cpu", "--filter", "network=3x64"}, 2, {"2x64, 2x256"});
+  expect_refused({"bench", "--device", "cpu", "--filter", "network"}, 2, {"KEY=VALUE"});
+  expect_refused({"bench", "--threads", "0"}, 2, {"--threads"});
+  expect_refused({"bench", "--repeats", "0"}, 2, {"--repeats"});
+  expect_refused({"bench", "env", "--tiny", "--device", "cpu", "--json", "absent/a.json"}, 6,
+                 {"absent"});
+  Child child{{"bench", "env", "--tiny", "--device", "cuda"}};
+  child.environment = {{"PENDULA_CUDA_PLUGIN", "absent.so"}};
+  const Output o = run(child);
+  EXPECT_EQ(o.code, 3);
+  EXPECT_TRUE(contains(o.err, {"no GPU can be used", "absent.so"}));
+}
+
+}  // namespace
+}  // namespace pendula

@@ -1,0 +1,109 @@
+// The probes of `pendula bench machine --device cuda` once each, at small sizes. Each checks its
+// own result, so that a call that returns has computed what it should.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdlib>
+#include <set>
+
+#include "bench/cuda/probes.h"
+#include "host/cuda_loader.h"
+#include "host/error.h"
+
+namespace pendula {
+namespace {
+
+const std::vector<std::string> kNames = {"memory_copy",   "l2_read",         "gather_16",
+                                         "gather_32",     "gather_64",       "gather_16_l2",
+                                         "gather_32_l2",  "gather_64_l2",    "fma",
+                                         "tensor_tf32",   "tensor_bf16",     "tensor_fp16",
+                                         "barrier_block", "barrier_cluster", "barrier_grid",
+                                         "launch",        "graph_node",      "while_turn"};
+
+TEST(CudaProbes, EachRunsAndItsResultIsRight) {
+  for (const Probe& p : cuda_probes(0, true)) {
+    SCOPED_TRACE(p.name);
+    for (int repeat = 0; repeat < 2; ++repeat) {
+      const double seconds = p.call();
+      EXPECT_TRUE(std::isfinite(seconds));
+      EXPECT_GT(seconds, 0.0);
+    }
+  }
+}
+
+TEST(CudaProbes, NamesMetricsAndSizesAreThoseThatAreDocumented) {
+  const std::set<std::string> metrics = {"bytes_per_second", "flop_per_second",
+                                         "gathers_per_second", "seconds"};
+  for (bool small : {true, false}) {
+    std::vector<std::string> names;
+    for (const Probe& p : cuda_probes(0, small)) {
+      names.push_back(p.name);
+      EXPECT_EQ(metrics.count(p.metric), 1u) << p.name;
+      EXPECT_TRUE(std::isfinite(p.work)) << p.name;
+      EXPECT_GE(p.work, 1.0) << p.name;
+      EXPECT_EQ(p.precision.empty(), p.metric != "flop_per_second") << p.name;
+      if (p.metric == "gathers_per_second") {
+        ASSERT_FALSE(p.sizes.empty()) << p.name;
+        EXPECT_EQ(p.sizes[0].first, "bytes");
+        EXPECT_EQ(p.name.find("gather_" + std::to_string(static_cast<int>(p.sizes[0].second))), 0u);
+      }
+    }
+    EXPECT_EQ(names, kNames);
+  }
+}
+
+// Of one call at full size on an H200, by the estimates of its limits: at least 5 ms of work.
+TEST(CudaProbes, AFullCallIsLongEnoughToTime) {
+  for (const Probe& p : cuda_probes(0, false)) {
+    double limit = 0.0;
+    if (p.name == "memory_copy") limit = 4.3e12;
+    if (p.name == "l2_read") limit = 5.5e12;
+    if (p.name == "fma") limit = 60e12;
+    if (limit == 0.0) continue;
+    EXPECT_GE(p.work / limit, p.name == "fma" ? 5e-3 * 16 / 132 : 5e-3) << p.name;
+  }
+}
+
+TEST(CudaProbes, ComeThroughThePlugin) {
+  std::vector<std::string> names;
+  const std::vector<Probe> probes = load_cuda_probes(0, true);
+  for (const Probe& p : probes) names.push_back(p.name);
+  EXPECT_EQ(names, kNames);
+  EXPECT_GT(probes.back().call(), 0.0);
+}
+
+TEST(CudaProbes, TheMachineHasItsKeysAndValues) {
+  const std::vector<std::string> keys = {"name",
+                                         "compute_capability",
+                                         "multiprocessors",
+                                         "memory_mib",
+                                         "l2_mib",
+                                         "driver",
+                                         "driver_cuda",
+                                         "runtime_cuda",
+                                         "sm_clock_mhz",
+                                         "sm_clock_max_mhz",
+                                         "memory_clock_mhz"};
+  std::vector<std::string> found;
+  for (const auto& [key, value] : load_cuda_machine(0)) {
+    found.push_back(key);
+    EXPECT_FALSE(value.empty()) << key;
+    EXPECT_NE(value, "0") << key;
+  }
+  EXPECT_EQ(found, keys);
+}
+
+TEST(CudaProbes, ADeviceThatIsNotThereIsAnError) {
+  EXPECT_THROW(load_cuda_probes(99, true), Error);
+  EXPECT_THROW(load_cuda_machine(-1), Error);
+  EXPECT_THROW(cuda_probes(99, true), Error);
+}
+
+}  // namespace
+}  // namespace pendula
+
+int main(int argc, char** argv) {
+  setenv("PENDULA_CUDA_PLUGIN", PENDULA_CUDA_PLUGIN_FILE, 0);
+  testing::InitGoogleTest(&argc, argv);
+  return RUN_ALL_TESTS();
+}
