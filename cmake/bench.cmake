@@ -1,8 +1,9 @@
-# Benchmarks: one binary per bench/*.cpp. scripts/bench-sketch runs update_rate.
+# `pendula bench`: bench/*.cpp and what the suite `machine` measures of the CPU. Tests link it too.
+find_package(benchmark 1.7 REQUIRED)
+
 file(GLOB PENDULA_BENCH_SOURCES CONFIGURE_DEPENDS bench/*.cpp)
-foreach(source IN LISTS PENDULA_BENCH_SOURCES)
-  get_filename_component(name ${source} NAME_WE)
-  add_executable(${name} ${source})
-  target_link_libraries(${name} PRIVATE pendula_core)
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bench)
-endforeach()
+add_library(pendula_bench OBJECT ${PENDULA_BENCH_SOURCES})
+target_link_libraries(pendula_bench PUBLIC pendula_core benchmark::benchmark)
+# The probes are compiled like the programs of kernels/, whose limits they measure.
+set_source_files_properties(bench/cpu_peaks.cpp bench/memory_probe.cpp PROPERTIES
+  COMPILE_OPTIONS "$<$<NOT:$<CONFIG:Debug>>:-O3>")

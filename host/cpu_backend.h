@@ -66,7 +66,7 @@ class CpuBackend final : public PlayableBackend {
     HostPage& page = *context_.page;
     control.rows_written = page.rows_written;
     if (control.iteration >= until) {
-      return {HaltReason::kReached, control.iteration, counters.updates};
+      return {HaltReason::kReached, control.iteration, counters.updates, 0.0};
     }
     const auto begin = std::chrono::steady_clock::now();
     page.stop = 0;
@@ -84,7 +84,9 @@ class CpuBackend final : public PlayableBackend {
         if (control.halted != 0) break;
       }
     });
-    return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates};
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates,
+            took.count()};
   }
 
   std::vector<ReportRow> take_reports() override {

@@ -7,6 +7,7 @@
 #include <limits>
 #include <new>
 
+#include "bench/cmd_bench.h"
 #include "host/cmd_config.h"
 #include "host/commands.h"
 #include "host/config_docs.h"
@@ -247,6 +248,34 @@ int run(int argc, char** argv) {
   doctor_cmd->add_flag("--json", doctor_json, "Print one JSON object");
   doctor_cmd->add_flag("--quiet", quiet, "Nothing but the result");
   doctor_cmd->callback([&] { code = run_doctor(plan, plan_overrides, doctor_json, std::cout); });
+
+  BenchOptions b;
+  CLI::App* bench_cmd =
+      app.add_subcommand("bench", "Measure this machine, and what Pendula makes of it.");
+  bench_cmd->footer(
+      "  pendula bench\n"
+      "  pendula bench machine update --short\n"
+      "  pendula bench update --filter network=2x64,batch=100 --json mine.json\n"
+      "  pendula bench --compare before.json after.json\n");
+  bench_cmd->add_option("SUITE", b.suites, "machine, env, rollout, update, train (all of them)");
+  bench_cmd->add_option("--filter", b.filters, "Rows to measure: KEY=VALUE,KEY=VALUE|VALUE,...")
+      ->allow_extra_args(false);
+  bench_cmd->add_option("--json", b.json, "Write the report to this file too; - for stdout alone");
+  bench_cmd->add_option("--compare", b.compare, "Compare two reports; 1 where the second is slower")
+      ->expected(2);
+  bench_cmd->add_option("--device", b.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
+  bench_cmd->add_option("--threads", b.threads, "CPU threads, e.g. 1,2 (one, and all cores)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1024));
+  bench_cmd->add_option("--repeats", b.repeats, "Repeats of each case (11)")
+      ->check(CLI::Range(1, 1000));
+  bench_cmd->add_option("--seconds", b.seconds, "Seconds of a repeat, at least (0.2)")
+      ->check(CLI::Range(1e-6, 3600.0));
+  bench_cmd->add_flag("--short", b.short_form, "Fewer sizes and short repeats: a minute at most");
+  bench_cmd->add_flag("--tiny", b.tiny, "The smallest sizes: to test, not to measure");
+  bench_cmd->add_flag("--list", b.list, "Name the rows and measure nothing");
+  bench_cmd->add_flag("--quiet", b.quiet, "No progress");
+  bench_cmd->callback([&] { code = run_bench(b, std::cout); });
 
   try {
     app.parse(argc, argv);

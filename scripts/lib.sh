@@ -62,7 +62,7 @@ build_tests() {
     options+=(-DPENDULA_WERROR=ON "-DCMAKE_CXX_FLAGS=-Wno-error=array-bounds -Wno-error=stringop-overflow")
   fi
   quiet build/log/test-configure cmake -S . -B build/test -G Ninja -DCMAKE_BUILD_TYPE=Release \
-    -DPENDULA_NATIVE=ON -DPENDULA_TESTS=ON -DPENDULA_BENCH=ON \
+    -DPENDULA_NATIVE=ON -DPENDULA_TESTS=ON \
     "${options[@]}" || return 1
   quiet build/log/test-build cmake --build build/test -j "$jobs"
 }

@@ -1,0 +1,162 @@
+#include "bench/measure.h"
+
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <exception>
+#include <iterator>
+
+#include "host/error.h"
+
+namespace pendula {
+namespace {
+
+// One case while its group is measured.
+struct Running {
+  const Case* measured = nullptr;
+  std::unique_ptr<Work> work = nullptr;
+  std::string not_measured = {};
+  std::exception_ptr failure = nullptr;
+  std::vector<double> seconds = {};  // per call, one value per repeat
+  double units = 0.0;                // per call
+
+  // Benchmark's function: as many calls as it asks for.
+  void operator()(benchmark::State& state) {
+    try {
+      if (failure == nullptr && not_measured.empty()) {
+        if (work == nullptr) work = measured->prepare();
+        for (auto _ : state) state.SetIterationTime(work->call());
+        return;
+      }
+    } catch (const Error& error) {
+      if (error.code() == ExitCode::kMemory) {
+        not_measured = error.what();
+      } else {
+        failure = std::current_exception();
+      }
+    } catch (...) {
+      failure = std::current_exception();
+    }
+    state.SkipWithError("failed");
+  }
+};
+
+// Keeps the time per call of each repeat; prints nothing.
+class Collector : public benchmark::BenchmarkReporter {
+ public:
+  explicit Collector(std::vector<Running>& all) : all_(all) {}
+  bool ReportContext(const Context&) override { return true; }
+  void ReportRuns(const std::vector<Run>& runs) override {
+    for (const Run& run : runs) {
+      if (run.run_type != Run::RT_Iteration || run.iterations == 0) continue;
+      Running& running = all_[std::stoul(run.run_name.function_name)];
+      running.seconds.push_back(run.real_accumulated_time / static_cast<double>(run.iterations));
+    }
+  }
+
+ private:
+  std::vector<Running>& all_;
+};
+
+void initialise_benchmark() {
+  static const bool done = [] {
+    std::string name = "pendula", by_turns = "--benchmark_enable_random_interleaving=true";
+    char* argv[] = {name.data(), by_turns.data(), nullptr};
+    int argc = 2;
+    benchmark::Initialize(&argc, argv);
+    return true;
+  }();
+  (void)done;
+}
+
+void run_group(std::vector<Running>& group, const Effort& effort) {
+  initialise_benchmark();
+  for (size_t i = 0; i < group.size(); ++i) {
+    if (!group[i].not_measured.empty()) continue;
+    benchmark::RegisterBenchmark(std::to_string(i).c_str(),
+                                 [&group, i](benchmark::State& state) { group[i](state); })
+        ->UseManualTime()
+        ->MinTime(effort.seconds)
+        ->MinWarmUpTime(effort.warmup)
+        ->Repetitions(effort.repeats);
+  }
+  Collector collector(group);
+  benchmark::RunSpecifiedBenchmarks(&collector, nullptr, "all");
+  benchmark::ClearRegisteredBenchmarks();
+  for (Running& r : group) {
+    if (r.failure != nullptr) std::rethrow_exception(r.failure);
+    if (r.work != nullptr) r.units = r.work->units();
+    r.work = nullptr;
+  }
+}
+
+std::vector<Row> rows_of(const Running& r) {
+  std::vector<Row> rows;
+  for (const Quantity& q : r.measured->quantities) {
+    Row row;
+    row.keys = r.measured->keys;
+    row.keys["metric"] = q.metric;
+    row.caps = q.caps;
+    row.not_measured = r.not_measured;
+    if (r.not_measured.empty()) {
+      const double amount = r.units * q.per_unit;
+      for (const double s : r.seconds) {
+        row.values.push_back(is_latency(q.metric) ? s / amount : amount / s);
+      }
+      row.statistics = statistics_of(row.values);
+    }
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+}  // namespace
+
+std::vector<Row> measure(std::vector<Case> cases, const Effort& effort,
+                         const std::function<void(const std::string&)>& progress) {
+  std::vector<std::string> order;
+  for (const Case& c : cases) {
+    if (std::find(order.begin(), order.end(), c.group) == order.end()) order.push_back(c.group);
+  }
+  std::vector<std::vector<Row>> rows(cases.size());
+  for (const std::string& name : order) {
+    std::vector<Running> group;
+    std::vector<size_t> places;
+    for (size_t i = 0; i < cases.size(); ++i) {
+      if (cases[i].group != name) continue;
+      group.push_back({&cases[i], nullptr, cases[i].not_measured});
+      places.push_back(i);
+    }
+    progress(name);
+    run_group(group, effort);
+    for (size_t i = 0; i < group.size(); ++i) {
+      rows[places[i]] = rows_of(group[i]);
+      cases[places[i]].prepare = nullptr;  // may hold memory
+    }
+  }
+  std::vector<Row> all;
+  for (std::vector<Row>& r : rows) std::move(r.begin(), r.end(), std::back_inserter(all));
+  return all;
+}
+
+void set_limits(std::vector<Row>& rows) {
+  for (Row& row : rows) {
+    for (const Ceiling& ceiling : row.caps) {
+      const Row* highest = nullptr;
+      for (const Row& machine : rows) {
+        if (machine.values.empty() || !has_keys(machine.keys, ceiling.keys)) continue;
+        if (highest == nullptr || machine.statistics.median > highest->statistics.median) {
+          highest = &machine;
+        }
+      }
+      if (highest == nullptr) continue;
+      const double limit = highest->statistics.median * ceiling.scale;
+      if (row.limit == 0.0 || limit < row.limit) {
+        row.limit = limit;
+        row.limit_from = row_text(highest->keys);
+      }
+    }
+  }
+}
+
+}  // namespace pendula

@@ -1,0 +1,91 @@
+#include "bench/sizes.h"
+
+#include <algorithm>
+
+namespace pendula {
+namespace {
+
+using Hidden = std::vector<int64_t>;
+
+const Hidden k2x64 = {64, 64}, k2x256 = {256, 256}, k400_300 = {400, 300}, kTinyHidden = {16};
+
+constexpr int64_t kTileRows = 64;  // of a rollout
+
+// A first layer's inputs matter to networks of one hidden layer alone, which only tests measure.
+constexpr int64_t kInputs = 4;
+
+}  // namespace
+
+std::vector<UpdateSize> update_sizes(Sizes sizes, bool cuda) {
+  if (sizes == Sizes::kTiny) return {{kTinyHidden, 32}};
+  std::vector<UpdateSize> all = {{k2x64, 100}, {k2x64, 128}, {k2x256, 256}};
+  if (sizes == Sizes::kShort) return all;
+  all.push_back({k2x64, 1024});
+  all.push_back({k400_300, 256});
+  if (cuda) {
+    for (const Hidden& h : {k2x64, k2x256}) {
+      for (const int64_t batch : {8192, 131072}) all.push_back({h, batch});
+    }
+  }
+  return all;
+}
+
+std::vector<StepSize> env_sizes(Sizes sizes) {
+  switch (sizes) {
+    case Sizes::kTiny:
+      return {{64, 1}, {64, 4}};
+    case Sizes::kShort:
+      return {{1024, 1}, {65536, 1}, {65536, 32}};
+    case Sizes::kFull:
+      break;
+  }
+  std::vector<StepSize> all;
+  for (const int64_t num_envs : {1024, 16384, 65536, 1048576}) {
+    for (const int64_t length : {1, 32}) all.push_back({num_envs, length});
+  }
+  return all;
+}
+
+std::vector<RolloutSize> rollout_sizes(Sizes sizes) {
+  if (sizes == Sizes::kTiny) return {{kTinyHidden, 64, 1}};
+  if (sizes == Sizes::kShort) return {{k2x64, 4096, 1}, {k2x256, 4096, 1}};
+  std::vector<RolloutSize> all;
+  for (const Hidden& h : {k2x64, k2x256}) {
+    for (const int64_t num_envs : {1024, 4096, 65536}) all.push_back({h, num_envs, 1});
+  }
+  return all;
+}
+
+std::vector<TrainSize> train_sizes(Sizes sizes) {
+  if (sizes == Sizes::kTiny) return {{16, 1.0}};
+  return {{16, 1.0}, {4096, 1.0 / 64.0}};
+}
+
+UpdateSize train_update(Sizes sizes) {
+  if (sizes == Sizes::kTiny) return {kTinyHidden, 32};
+  return {k2x64, 128};
+}
+
+ProductShape update_yardstick(const UpdateSize& size) {
+  return largest_product(size.batch, kInputs, size.hidden);
+}
+
+ProductShape rollout_yardstick(const std::vector<int64_t>& hidden) {
+  return largest_product(kTileRows, kInputs, hidden);
+}
+
+std::vector<ProductShape> yardstick_shapes(Sizes sizes) {
+  std::vector<ProductShape> all;
+  const auto add = [&](const ProductShape& s) {
+    const bool there = std::any_of(all.begin(), all.end(), [&](const ProductShape& o) {
+      return o.m == s.m && o.n == s.n && o.k == s.k;
+    });
+    if (!there) all.push_back(s);
+  };
+  for (const UpdateSize& u : update_sizes(sizes, false)) add(update_yardstick(u));
+  add(update_yardstick(train_update(sizes)));
+  for (const RolloutSize& r : rollout_sizes(sizes)) add(rollout_yardstick(r.hidden));
+  return all;
+}
+
+}  // namespace pendula

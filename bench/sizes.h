@@ -1,0 +1,44 @@
+// The sizes that the suites measure.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "bench/network.h"
+#include "bench/suites.h"
+
+namespace pendula {
+
+struct UpdateSize {
+  std::vector<int64_t> hidden;  // of actor and critic
+  int64_t batch;
+};
+std::vector<UpdateSize> update_sizes(Sizes sizes, bool cuda);
+
+struct StepSize {
+  int64_t num_envs, length;  // rollout.length
+};
+std::vector<StepSize> env_sizes(Sizes sizes);
+
+struct RolloutSize {
+  std::vector<int64_t> hidden;
+  int64_t num_envs, length;
+};
+std::vector<RolloutSize> rollout_sizes(Sizes sizes);
+
+struct TrainSize {
+  int64_t num_envs;
+  double updates_per_step;
+};
+std::vector<TrainSize> train_sizes(Sizes sizes);
+// Of every size of the suite `train`, as configs/pendulum.json has them.
+UpdateSize train_update(Sizes sizes);
+
+// The products that OpenBLAS is asked for: the largest of each network at its batch, and of a
+// rollout's tile of 64 environments.
+std::vector<ProductShape> yardstick_shapes(Sizes sizes);
+// Of them, the one that limits updates of that size, and rollouts of that network.
+ProductShape update_yardstick(const UpdateSize& size);
+ProductShape rollout_yardstick(const std::vector<int64_t>& hidden);
+
+}  // namespace pendula
