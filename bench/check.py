@@ -23,10 +23,11 @@ MARGIN = 0.15  # of each target: what a machine of another kind may lack
 # The CPU backend's update: network, batch, share of its limit on one thread, how many times as fast
 # two threads are.
 UPDATE_TARGETS = (("2x64", 100, 0.85, 1.6), ("2x64", 128, 0.85, 1.6), ("2x256", 256, 0.95, 1.85))
-# Pendulum with its ring at 65,536 environments on one core. Holds for the kinds of machine whose
-# committed results reach it.
+# Pendulum with its ring at 65,536 environments on one core, at the fastest rollout length. Holds
+# for the kinds of machine whose committed results reach it.
 ENV_TARGET = 0.40e9  # steps/s
-ENV_ROW = {"suite": "env", "case": "pendulum", "num_envs": 65536, "threads": 1}
+ENV_ROW = {"suite": "env", "case": "pendulum", "num_envs": 65536, "threads": 1,
+           "metric": "env_steps_per_second"}
 
 
 def kind(machine):
@@ -66,16 +67,17 @@ def check_rows(rows, listed):
 
 
 def find(rows, **wanted):
-    """The one CPU row that has these values. Raises BadReport where there is none."""
+    """The fastest CPU row that has these values. Raises BadReport where there is none."""
     wanted = {"backend": "cpu", **wanted}
     found = [row for row in rows if all(row.get(key) == v for key, v in wanted.items())]
     words = " ".join(f"{key}={value}" for key, value in wanted.items())
-    if len(found) != 1:
-        raise reports.BadReport(f"{words}: {len(found) or 'no'} rows; the target needs one")
-    if not reports.is_positive(found[0].get("median")):
-        raise reports.BadReport(
-            f"{words}: median is {found[0].get('median')}, and must be a number above 0")
-    return found[0]
+    if not found:
+        raise reports.BadReport(f"{words}: no row; the target needs one")
+    for row in found:
+        if not reports.is_positive(row.get("median")):
+            raise reports.BadReport(f"{reports.name(row)}: median is {row.get('median')}, and must "
+                                    "be a finite number above 0")
+    return max(found, key=lambda row: row["median"])
 
 
 def check_ratios(report, committed=None):
@@ -92,14 +94,16 @@ def check_ratios(report, committed=None):
     cores = report["machine"].get("cores", 1)
     for network, batch, share, times in UPDATE_TARGETS:
         what = f"update {network}, B = {batch}"
-        one = find(rows, suite="update", network=network, batch=batch, threads=1)
+        keys = {"suite": "update", "network": network, "batch": batch,
+                "metric": "updates_per_second"}
+        one = find(rows, **keys, threads=1)
         if reports.is_positive(one.get("limit")):
             expect(f"{what}, share of the limit ({one.get('limit_from')})",
                    one["median"] / one["limit"], share, lambda x: f"{100 * x:.1f}%")
         else:
             faults.append(f"{what}: no limit in the row; was the suite machine run with it?")
         if cores >= 2:
-            two = find(rows, suite="update", network=network, batch=batch, threads=2)
+            two = find(rows, **keys, threads=2)
             expect(f"{what}, two threads beside one", two["median"] / one["median"], times,
                    lambda x: f"{x:.2f} times")
     if cores < 2:
@@ -119,7 +123,7 @@ UNITS = {
     "bytes_per_second": "B/s",
     "gathers_per_second": "gathers/s",
     "words_per_second": "words/s",
-    "steps_per_second": "steps/s",
+    "env_steps_per_second": "steps/s",
     "updates_per_second": "updates/s",
     "seconds": "s"
 }
@@ -144,9 +148,8 @@ def table(report):
     for row in report["rows"]:
         unit = UNITS.get(row.get("metric"), row.get("metric", ""))
         keys = [key for key in row if key not in ("suite", "backend", "metric", *reports.VALUES)]
-        what = ", ".join(
-            str(row[key]) if key in ("case", "network", "precision") else f"{key} {row[key]}"
-            for key in keys)
+        what = ", ".join(row[key] if isinstance(row[key], str) else
+                         f"{key.replace('_', ' ')} {row[key]:,}" for key in keys)
         if "not_measured" in row:
             lines.append(f"| {row['suite']} | {what} | not measured | | | |")
             continue

@@ -35,7 +35,8 @@ STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D")
           ("#56B4E9", "v"), ("#E69F00", "P"), ("#000000", "X"))
 OBS, ACTIONS, RECORD = 3, 1, 16  # Pendulum: numbers of an observation, an action; bytes in the ring
 TILE = 64  # environments that share one reading of the weights (kRows)
-METRICS = {"env": "steps_per_second", "rollout": "steps_per_second", "update": "updates_per_second"}
+METRICS = {"env": "env_steps_per_second", "rollout": "env_steps_per_second",
+           "update": "updates_per_second"}
 UNITS = {"env": "environment steps/s", "rollout": "environment steps/s",
          "update": "samples/s (updates/s x batch)"}
 

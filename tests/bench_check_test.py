@@ -155,10 +155,11 @@ class Ratios(unittest.TestCase):
     def test_a_row_that_a_target_needs(self):
         row = self.row(suite="update", network="2x64", batch=100, threads=1)
         row["median"] = math.nan
-        with self.assertRaisesRegex(reports.BadReport, "batch=100 threads=1: median is nan"):
+        name = "batch=100 threads=1 updates_per_second"
+        with self.assertRaisesRegex(reports.BadReport, f"{name}: median is nan"):
             check.check_ratios(self.report)
         self.report["rows"].remove(row)
-        with self.assertRaisesRegex(reports.BadReport, "batch=100 threads=1: no rows"):
+        with self.assertRaisesRegex(reports.BadReport, "batch=100 .*threads=1: no row"):
             check.check_ratios(self.report)
 
 
@@ -200,7 +201,9 @@ class Program(unittest.TestCase):
         rc, said = self.check("ratios", self.folder.name)
         self.assertEqual(rc, 0, said)
         self.assertNotIn("not compared", said)
-        check.find(self.report["rows"], **check.ENV_ROW)["median"] = 0.1e9
+        for row in self.report["rows"]:
+            if row["suite"] == "env":
+                row["median"] = 0.1e9
         rc, said = self.check("ratios", self.folder.name)
         self.assertEqual(rc, 1, said)
         self.assertIn("0.100 G steps/s; the target is 0.400 G steps/s, asserted is 0.340 G", said)
