@@ -11,6 +11,7 @@ limits from the same run. What a report does not hold is not drawn, and said. Ne
 """
 
 import argparse
+import math
 import pathlib
 import sys
 
@@ -31,29 +32,23 @@ matplotlib.rcParams.update({
 })
 
 # Okabe and Ito's colours, told apart by colour-blind eyes too; each with a marker of its own.
-STYLES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"),
-          ("#56B4E9", "v"), ("#E69F00", "P"), ("#000000", "X"))
+LOOKS = [{"color": color, "marker": marker} for color, marker in zip(
+    ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"), "os^DvPX")]
 OBS, ACTIONS, RECORD = 3, 1, 16  # Pendulum: numbers of an observation, an action; bytes in the ring
 TILE = 64  # environments that share one reading of the weights (kRows)
 METRICS = {"env": "env_steps_per_second", "rollout": "env_steps_per_second",
            "update": "updates_per_second"}
+WORDS = {"num_envs": "environments", "rollout_length": "rollout length"}
 UNITS = {"env": "environment steps/s", "rollout": "environment steps/s",
          "update": "samples/s (updates/s x batch)"}
-
-
-def style(index):
-    color, marker = STYLES[index % len(STYLES)]
-    return {"color": color, "marker": marker}
 
 
 def title(report, text):
     """What is drawn, and the machine that it was measured on."""
     machine = report["machine"]
-    words = [str(machine[key]) for key in ("gpu", "cpu", "simd_level") if machine.get(key)]
-    if machine.get("cores"):
-        words.append(f"{machine['cores']} cores")
-    if machine.get("commit"):
-        words.append(f"commit {str(machine['commit'])[:12]}")
+    words = [form.format(machine[key]) for key, form in (
+        ("gpu", "{}"), ("cpu", "{}"), ("simd_level", "{}"), ("cores", "{} cores"),
+        ("commit", "commit {}")) if machine.get(key)]
     return f"{text}\n{', '.join(words) or 'machine not named'}"
 
 
@@ -69,8 +64,14 @@ def note(axes, text, at, offset, **look):
 
 
 def size(network):
-    """Networks are drawn in the order of their parameters."""
     return reports.parameters(network, OBS, ACTIONS)
+
+
+def rank(key, value):
+    """What the values of a key are sorted by: numbers, networks by their parameters, other words."""
+    if key == "network" and value:
+        return 0, size(value), ""
+    return (1, 0, value or "") if value is None or isinstance(value, str) else (0, value, "")
 
 
 def throughput(rows, suites, *keys):
@@ -92,11 +93,11 @@ def series(rows, x):
     told_apart = [key for key in every
                   if len({str(keys.get(key)) for keys, _ in groups.values()}) > 1]
     result = []
-    for keys, members in groups.values():
+    for keys, members in sorted(groups.values(), key=lambda group: [
+            rank(key, group[0].get(key)) for key in told_apart]):
         words = [str(keys[key]) if isinstance(keys[key], str) else
-                 f"{key.replace('_', ' ')} {keys[key]:,}" for key in told_apart if key in keys]
-        order = (lambda row: size(row[x])) if x == "network" else (lambda row: row[x])
-        result.append((", ".join(words), sorted(members, key=order)))
+                 f"{WORDS.get(key, key)} {keys[key]:,}" for key in told_apart if key in keys]
+        result.append((", ".join(words), sorted(members, key=lambda row: rank(x, row[x]))))
     return result
 
 
@@ -104,35 +105,35 @@ def draw_lines(axes, rows, x, apart=False):
     """A line per series with the repeats' range as bars, its limit dashed, and the share of it
     where the series are few. With `apart`: points beside each other, without lines. Updates count
     as samples."""
-    labels = sorted({row[x] for row in rows}, key=size if x == "network" else None)
+    labels = sorted({row[x] for row in rows}, key=lambda value: rank(x, value))
     lines = series(rows, x)
     for index, (label, members) in enumerate(lines):
-        look = style(index)
-        shift = 0.7 * ((index + 0.5) / len(lines) - 0.5) if apart else 0
-        limits = []
+        look = LOOKS[index % len(LOOKS)]
+        points, limits = [], []
         for row in members:
             scale = row["batch"] if row["suite"] == "update" else 1
-            at, y = labels.index(row[x]) + shift, row["median"] * scale
+            at, y = labels.index(row[x]), row["median"] * scale
+            if apart:
+                here = [i for i, (_, some) in enumerate(lines) if any(r[x] == row[x] for r in some)]
+                at += 0.2 * (here.index(index) - (len(here) - 1) / 2)
             bars = [[y - row["min"] * scale], [row["max"] * scale - y]]
-            axes.errorbar(at, y, yerr=bars, capsize=3, label=label if row is members[0] else None,
-                          **look)
+            axes.errorbar(at, y, yerr=bars, capsize=3, label=None if points else label or None,
+                          linestyle="none", **look)
+            points.append((at, y))
             if reports.is_positive(row.get("limit")):
                 limits.append((at, row["limit"] * scale))
                 if len(lines) <= 4:
                     note(axes, f"{100 * row['median'] / row['limit']:.0f}%", (at, y), (0, -8),
                          ha="center", va="top", color=look["color"])
         if not apart:
-            axes.plot([labels.index(row[x]) for row in members],
-                      [row["median"] * (row["batch"] if row["suite"] == "update" else 1)
-                       for row in members], color=look["color"])
-        # A limit alone is a short stroke.
+            axes.plot(*zip(*points), color=look["color"])
+        # Limits that no line joins are short strokes.
         strokes = [limits] if len(limits) > 1 and not apart else [
             [(at - 0.08, y), (at + 0.08, y)] for at, y in limits]
         for stroke in strokes:
-            if stroke:
-                axes.plot(*zip(*stroke), linestyle="--", linewidth=1, color=look["color"])
+            axes.plot(*zip(*stroke), linestyle="--", linewidth=1, color=look["color"])
     axes.set_xticks(range(len(labels)), [v if isinstance(v, str) else f"{v:,}" for v in labels])
-    axes.margins(x=0.08)
+    axes.set_xlim(-0.5, len(labels) - 0.5)
     axes.grid(axis="y", alpha=0.3)
 
 
@@ -148,12 +149,10 @@ def finish(axes, xlabel, ylabel, log):
     axes.yaxis.set_major_formatter(EngFormatter(sep=" "))
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend()
 
 
-def draw_panels(report, panels, x, xlabel, what, log, apart=False):
-    """A panel per entry of {title: rows}."""
+def draw_panels(report, panels, x, xlabel, what, apart=False):
+    """A panel per entry of {title: rows}; in logarithms where its rows lie far apart."""
     if not panels:
         return None
     figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.4), squeeze=False,
@@ -161,7 +160,11 @@ def draw_panels(report, panels, x, xlabel, what, log, apart=False):
     for panel, (name, rows) in zip(axes[0], panels.items()):
         draw_lines(panel, rows, x, apart)
         panel.set_title(name)
-        finish(panel, xlabel, UNITS[rows[0]["suite"]], log)
+        medians = [row["median"] for row in rows]
+        finish(panel, xlabel, UNITS[rows[0]["suite"]],
+               log=x == "network" or (x != "batch" and max(medians) > 8 * min(medians)))
+        if panel.get_legend_handles_labels()[0]:
+            panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     figure.suptitle(title(report, what + " (dashed: limit)"))
     return figure
 
@@ -170,16 +173,18 @@ def draw_environments(report, rows):
     """Environment steps per second against the number of environments: env, rollout."""
     panels = throughput(rows, ("env", "rollout"), "num_envs")
     return draw_panels(report, panels, "num_envs", "environments",
-                       "Throughput against environments", log=True)
+                       "Throughput against environments")
 
 
 def draw_batch(report, rows):
-    """Samples per second against the batch; a panel per network: their speeds lie far apart."""
+    """Samples per second against the batch; a panel per network: their speeds lie far apart. Those
+    measured with one batch alone stand in the picture of networks."""
     updates = throughput(rows, ("update",), "batch", "network").get("update", [])
     panels = {network: [row for row in updates if row["network"] == network]
               for network in sorted({row["network"] for row in updates}, key=size)}
-    return draw_panels(report, panels, "batch", "batch (rows)", "Update: throughput against batch",
-                       log=False)
+    panels = {network: some for network, some in panels.items()
+              if len({row["batch"] for row in some}) > 1}
+    return draw_panels(report, panels, "batch", "batch (rows)", "Update: throughput against batch")
 
 
 def draw_network(report, rows):
@@ -187,7 +192,7 @@ def draw_network(report, rows):
     one_thread = [row for row in rows if row.get("threads", 1) == 1]
     panels = throughput(one_thread, ("update", "rollout"), "network")
     return draw_panels(report, panels, "network", "network",
-                       "Throughput against network, one thread", log=True, apart=True)
+                       "Throughput against network, one thread", apart=True)
 
 
 def work(row):
@@ -219,7 +224,7 @@ def draw_roofline(report, rows):
         points.setdefault(key, []).append((flop / moved, flop * row["median"]))
     networks = sorted({key[0] for key in points})
     for (parameters, suite, network), dots in sorted(points.items()):
-        look = style(networks.index(parameters))
+        look = LOOKS[networks.index(parameters) % len(LOOKS)]
         fill = look["color"] if suite == "update" else "none"
         axes.scatter(*zip(*dots), label=f"{suite}, {network}", facecolors=fill, zorder=3, **look)
     top, steepest = (max(row["median"] for row in some) for some in (ceilings, roofs))
@@ -230,9 +235,11 @@ def draw_roofline(report, rows):
         axes.plot([left, top / slope], [left * slope, top], color="black", linewidth=1)
         note(axes, f"{si(slope)}B/s {row['case']}", (1.2 * left, 1.2 * left * slope), (8, 0),
              bbox={"facecolor": "white", "edgecolor": "none", "pad": 1})
+    beside = math.inf  # where the last label stands; the next one at least so much lower
     for height, label in merged(ceilings):
         axes.plot([height / steepest, right], [height, height], color="black", linewidth=1)
-        note(axes, f"{si(height)}FLOP/s {label}", (right, height), (4, 0))
+        beside = min(height, 0.92 * beside)
+        note(axes, f"{si(height)}FLOP/s {label}", (right, beside), (4, 0))
     axes.set_xscale("log")
     finish(axes, "FLOP per byte that cannot be avoided", "FLOP/s", log=True)
     axes.set_xlim(left, right)
@@ -245,10 +252,10 @@ def draw_roofline(report, rows):
 
 
 def merged(ceilings):
-    """[(height, label)] from the highest down; those within 6% of the one above share its line."""
+    """[(height, label)] from the highest down; those within 4% of the one above share its line."""
     lines = []
     for row in sorted(ceilings, key=lambda row: -row["median"]):
-        if not lines or row["median"] < 0.94 * lines[-1][0]:
+        if not lines or row["median"] < 0.96 * lines[-1][0]:
             lines.append((row["median"], {}))
         shape = "x".join(f"{row[key]:.0f}" for key in ("m", "n", "k") if key in row)
         lines[-1][1].setdefault(row["case"], []).append(shape)
@@ -259,7 +266,7 @@ def merged(ceilings):
 DRAWINGS = {  # name: function, the suites that it needs
     "roofline": (draw_roofline, "machine, and update or rollout"),
     "environments": (draw_environments, "env or rollout"),
-    "batch": (draw_batch, "update"),
+    "batch": (draw_batch, "update, of more than one batch"),
     "network": (draw_network, "update or rollout")
 }
 
