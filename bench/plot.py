@@ -68,7 +68,7 @@ def size(network):
 
 
 def rank(key, value):
-    """What the values of a key are sorted by: numbers, networks by their parameters, other words."""
+    """What the values of a key are sorted by: numbers, networks by their size, other words."""
     if key == "network" and value:
         return 0, size(value), ""
     return (1, 0, value or "") if value is None or isinstance(value, str) else (0, value, "")
