@@ -115,7 +115,7 @@ def draw_lines(axes, rows, x, apart=False):
             at, y = labels.index(row[x]), row["median"] * scale
             if apart:
                 here = [i for i, (_, some) in enumerate(lines) if any(r[x] == row[x] for r in some)]
-                at += 0.2 * (here.index(index) - (len(here) - 1) / 2)
+                at += 0.25 * (here.index(index) - (len(here) - 1) / 2)
             bars = [[y - row["min"] * scale], [row["max"] * scale - y]]
             axes.errorbar(at, y, yerr=bars, capsize=3, label=None if points else label or None,
                           linestyle="none", **look)
@@ -123,8 +123,8 @@ def draw_lines(axes, rows, x, apart=False):
             if reports.is_positive(row.get("limit")):
                 limits.append((at, row["limit"] * scale))
                 if len(lines) <= 4:
-                    note(axes, f"{100 * row['median'] / row['limit']:.0f}%", (at, y), (0, -8),
-                         ha="center", va="top", color=look["color"])
+                    note(axes, f"{100 * row['median'] / row['limit']:.0f}%", (at, y), (4, -9),
+                         color=look["color"])
         if not apart:
             axes.plot(*zip(*points), color=look["color"])
         # Limits that no line joins are short strokes.
@@ -155,14 +155,14 @@ def draw_panels(report, panels, x, xlabel, what, apart=False):
     """A panel per entry of {title: rows}; in logarithms where its rows lie far apart."""
     if not panels:
         return None
-    figure, axes = plt.subplots(1, len(panels), figsize=(5.2 * len(panels), 4.4), squeeze=False,
-                                layout="constrained")
+    figure, axes = plt.subplots(1, len(panels), figsize=(max(7, 5.2 * len(panels)), 4.4),
+                                squeeze=False, layout="constrained")
     for panel, (name, rows) in zip(axes[0], panels.items()):
         draw_lines(panel, rows, x, apart)
         panel.set_title(name)
-        medians = [row["median"] for row in rows]
+        heights = [row[key] for row in rows for key in ("median", "limit") if key in row]
         finish(panel, xlabel, UNITS[rows[0]["suite"]],
-               log=x == "network" or (x != "batch" and max(medians) > 8 * min(medians)))
+               log=x != "batch" and max(heights) > 8 * min(heights))
         if panel.get_legend_handles_labels()[0]:
             panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
     figure.suptitle(title(report, what + " (dashed: limit)"))
@@ -252,15 +252,15 @@ def draw_roofline(report, rows):
 
 
 def merged(ceilings):
-    """[(height, label)] from the highest down; those within 4% of the one above share its line."""
+    """[(height, label)] from the highest down; those within 4% of a line's first one share it."""
     lines = []
     for row in sorted(ceilings, key=lambda row: -row["median"]):
         if not lines or row["median"] < 0.96 * lines[-1][0]:
-            lines.append((row["median"], {}))
+            lines.append((row["median"], []))
         shape = "x".join(f"{row[key]:.0f}" for key in ("m", "n", "k") if key in row)
-        lines[-1][1].setdefault(row["case"], []).append(shape)
-    return [(height, ", ".join(f"{case} {', '.join(shapes)}".strip()
-                               for case, shapes in cases.items())) for height, cases in lines]
+        lines[-1][1].append(f"{row['case']} {shape}".strip())
+    return [(height, names[0] + (f" and {len(names) - 1} more" if names[1:] else ""))
+            for height, names in lines]
 
 
 DRAWINGS = {  # name: function, the suites that it needs
