@@ -33,7 +33,7 @@ ENV_ROW = {"suite": "env", "case": "pendulum", "num_envs": 65536, "threads": 1,
 def kind(machine):
     """amd-epyc-avx2-2-cores: processor, SIMD level, number of cores; all other characters "-"."""
     for key in ("cpu", "simd_level", "cores"):
-        if not machine.get(key):
+        if machine.get(key) in (None, "", 0, "not measured"):
             raise reports.BadReport(
                 f'the machine block has no "{key}"; the kind of machine is not known')
     text = f"{machine['cpu']} {machine['simd_level']} {machine['cores']} cores"
@@ -61,8 +61,8 @@ def check_rows(rows, listed):
         for key in keys:
             if not reports.is_positive(row.get(key)):
                 value = row[key] if key in row else "missing"
-                faults.append(
-                    f"{reports.name(row)}: {key} is {value}, and must be a finite number above 0")
+                faults.append(f"{reports.name(row)}: {key} is {value}, and must be a finite number "
+                              "above 0")
     return faults
 
 

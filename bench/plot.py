@@ -34,21 +34,19 @@ matplotlib.rcParams.update({
 # Okabe and Ito's colours, told apart by colour-blind eyes too; each with a marker of its own.
 LOOKS = [{"color": color, "marker": marker} for color, marker in zip(
     ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"), "os^DvPX")]
-OBS, ACTIONS, RECORD = 3, 1, 16  # Pendulum: numbers of an observation, an action; bytes in the ring
+ENVS = {"pendulum": (3, 1, 16)}  # numbers of an observation, of an action; bytes in the ring
 TILE = 64  # environments that share one reading of the weights (kRows)
-METRICS = {"env": "env_steps_per_second", "rollout": "env_steps_per_second",
-           "update": "updates_per_second"}
 WORDS = {"num_envs": "environments", "rollout_length": "rollout length"}
-UNITS = {"env": "environment steps/s", "rollout": "environment steps/s",
-         "update": "samples/s (updates/s x batch)"}
+STEPS = ("env_steps_per_second", "environment steps/s")
+DRAWN = {"env": STEPS, "rollout": STEPS,  # the metric that is drawn, and what its axis says
+         "update": ("updates_per_second", "samples/s (updates/s x batch)")}
 
 
 def title(report, text):
     """What is drawn, and the machine that it was measured on."""
     machine = report["machine"]
-    words = [form.format(machine[key]) for key, form in (
-        ("gpu", "{}"), ("cpu", "{}"), ("simd_level", "{}"), ("cores", "{} cores"),
-        ("commit", "commit {}")) if machine.get(key)]
+    forms = {"gpu": "{}", "cpu": "{}", "simd_level": "{}", "cores": "{} cores", "commit": "at {}"}
+    words = [form.format(machine[key]) for key, form in forms.items() if machine.get(key)]
     return f"{text}\n{', '.join(words) or 'machine not named'}"
 
 
@@ -63,21 +61,17 @@ def note(axes, text, at, offset, **look):
     axes.annotate(text, at, xytext=offset, textcoords="offset points", **look)
 
 
-def size(network):
-    return reports.parameters(network, OBS, ACTIONS)
-
-
 def rank(key, value):
     """What the values of a key are sorted by: numbers, networks by their size, other words."""
     if key == "network" and value:
-        return 0, size(value), ""
+        return 0, reports.parameters(value, 3, 1), ""
     return (1, 0, value or "") if value is None or isinstance(value, str) else (0, value, "")
 
 
 def throughput(rows, suites, *keys):
     """{suite: its rows that have the keys}, for those of the suites that have such rows."""
     found = {suite: [row for row in rows if row["suite"] == suite
-                     and row["metric"] == METRICS[suite] and all(key in row for key in keys)]
+                     and row["metric"] == DRAWN[suite][0] and all(key in row for key in keys)]
              for suite in suites}
     return {suite: some for suite, some in found.items() if some}
 
@@ -138,7 +132,7 @@ def draw_lines(axes, rows, x, apart=False):
 
 
 def finish(axes, xlabel, ylabel, log):
-    """Labels, a legend, and a y axis with the SI's prefixes: from 0, or in logarithms."""
+    """Labels, and a y axis with the SI's prefixes: from 0, or in logarithms."""
     axes.margins(y=0.12)
     if log:
         axes.set_yscale("log")
@@ -161,7 +155,7 @@ def draw_panels(report, panels, x, xlabel, what, apart=False):
         draw_lines(panel, rows, x, apart)
         panel.set_title(name)
         heights = [row[key] for row in rows for key in ("median", "limit") if key in row]
-        finish(panel, xlabel, UNITS[rows[0]["suite"]],
+        finish(panel, xlabel, DRAWN[rows[0]["suite"]][1],
                log=x != "batch" and max(heights) > 8 * min(heights))
         if panel.get_legend_handles_labels()[0]:
             panel.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2)
@@ -181,9 +175,9 @@ def draw_batch(report, rows):
     measured with one batch alone stand in the picture of networks."""
     updates = throughput(rows, ("update",), "batch", "network").get("update", [])
     panels = {network: [row for row in updates if row["network"] == network]
-              for network in sorted({row["network"] for row in updates}, key=size)}
-    panels = {network: some for network, some in panels.items()
-              if len({row["batch"] for row in some}) > 1}
+              for network in sorted({row["network"] for row in updates},
+                                    key=lambda network: rank("network", network))}
+    panels = {name: some for name, some in panels.items() if len({r["batch"] for r in some}) > 1}
     return draw_panels(report, panels, "batch", "batch (rows)", "Update: throughput against batch")
 
 
@@ -197,12 +191,13 @@ def draw_network(report, rows):
 
 def work(row):
     """FLOP and unavoidable bytes of one unit of a row's metric (docs/performance.md, "Bytes")."""
+    obs, actions, record = ENVS[row["case"]]
     network = row["network"]
     if row["suite"] == "update":
-        return (row["batch"] * reports.flop_per_sample(network, OBS, ACTIONS),
-                row["batch"] * RECORD + 36 * size(network))
-    actor = sum(reports.weights(OBS, reports.hidden_sizes(network), ACTIONS))
-    return 2 * actor, RECORD + 4 * actor / min(TILE, row["num_envs"])
+        return (row["batch"] * reports.flop_per_sample(network, obs, actions),
+                row["batch"] * record + 36 * reports.parameters(network, obs, actions))
+    actor = sum(reports.weights(obs, reports.hidden_sizes(network), actions))
+    return 2 * actor, record + 4 * actor / min(TILE, row["num_envs"])
 
 
 def draw_roofline(report, rows):
@@ -213,20 +208,21 @@ def draw_roofline(report, rows):
     machine = [row for row in rows if row["suite"] == "machine"]
     ceilings, roofs = ([row for row in machine if row["metric"] == metric]
                        for metric in ("flop_per_second", "bytes_per_second"))
+    rows = [row for row in rows if row["case"] in ENVS]
     ours = throughput(rows, ("update", "rollout"), "network")
     if not (ceilings and roofs and ours):
         return None
     figure, axes = plt.subplots(figsize=(8.8, 5.4), layout="constrained")
-    points = {}  # (size of the network, suite, network): [(FLOP per byte, FLOP/s)]
+    points = {}  # (rank of the network, suite, network): [(FLOP per byte, FLOP/s)]
     for row in sum(ours.values(), []):
         flop, moved = work(row)
-        key = (size(row["network"]), row["suite"], row["network"])
+        key = (rank("network", row["network"]), row["suite"], row["network"])
         points.setdefault(key, []).append((flop / moved, flop * row["median"]))
     networks = sorted({key[0] for key in points})
-    for (parameters, suite, network), dots in sorted(points.items()):
-        look = LOOKS[networks.index(parameters) % len(LOOKS)]
-        fill = look["color"] if suite == "update" else "none"
-        axes.scatter(*zip(*dots), label=f"{suite}, {network}", facecolors=fill, zorder=3, **look)
+    for (order, suite, network), dots in sorted(points.items()):
+        look = LOOKS[networks.index(order) % len(LOOKS)]
+        axes.scatter(*zip(*dots), label=f"{suite}, {network}", zorder=3, **look,
+                     facecolors=look["color"] if suite == "update" else "none")
     top, steepest = (max(row["median"] for row in some) for some in (ceilings, roofs))
     left = top / steepest / 4
     right = 2 * max(x for dots in points.values() for x, _ in dots)

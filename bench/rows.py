@@ -36,8 +36,9 @@ def load(path):
     if not report["rows"]:
         raise BadReport(f"{path}: no rows; was everything filtered out?")
     for row in report["rows"]:
-        if not (isinstance(row, dict) and isinstance(row.get("suite"), str)):
-            raise BadReport(f'{path}: a row without "suite": {json.dumps(row)}')
+        for key in ("suite", "case", "metric"):
+            if not (isinstance(row, dict) and isinstance(row.get(key), str)):
+                raise BadReport(f'{path}: a row without "{key}": {json.dumps(row)}')
     return report
 
 

@@ -36,11 +36,12 @@ class Load(unittest.TestCase):
         self.assertEqual(self.load(json.dumps(report)), report)
 
     def test_broken_files(self):
-        row = '{"suite": "env"}'
+        row = '{"suite": "env", "case": "pendulum", "metric": "seconds"}'
         broken = (("", "not JSON"), ('{"machine": {}, "rows": [', "not JSON"), ("[]", "no object"),
                   ('{"rows": [%s]}' % row, 'no "machine"'), ('{"machine": {}}', 'no "rows"'),
                   ('{"machine": {}, "rows": []}', "no rows"),
-                  ('{"machine": {}, "rows": [{"case": "x"}]}', 'a row without "suite"'))
+                  ('{"machine": {}, "rows": [7]}', 'a row without "suite"'),
+                  ('{"machine": {}, "rows": [%s, {"suite": "x"}]}' % row, 'a row without "case"'))
         for text, why in broken:
             with self.subTest(text=text), self.assertRaisesRegex(reports.BadReport, why):
                 self.load(text)
@@ -245,6 +246,8 @@ class Kind(unittest.TestCase):
         self.assertEqual(check.kind(bench_sample.MACHINE), "invented-cpu-1st-gen-avx2-2-cores")
         with self.assertRaisesRegex(reports.BadReport, 'no "simd_level"'):
             check.kind({"cpu": "x", "cores": 2})
+        with self.assertRaisesRegex(reports.BadReport, 'no "cpu"'):
+            check.kind(dict(bench_sample.MACHINE, cpu="not measured"))
 
 
 if __name__ == "__main__":

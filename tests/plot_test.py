@@ -81,10 +81,12 @@ class Drawings(unittest.TestCase):
     def test_roofline_points_lie_at_flop_over_bytes(self):
         # 2x64, B = 100: 100 x 86,528 FLOP; 100 records of 16 bytes, 36 bytes for each of 9,026
         # parameters.
-        flop, moved = plot.work({"suite": "update", "network": "2x64", "batch": 100})
+        flop, moved = plot.work({"suite": "update", "case": "pendulum", "network": "2x64",
+                                 "batch": 100})
         self.assertEqual((flop, moved), (8652800, 1600 + 324936))
         # The actor 3-64-64-1 has 4,352 weights, read once per 64 environments.
-        flop, moved = plot.work({"suite": "rollout", "network": "2x64", "num_envs": 1024})
+        flop, moved = plot.work({"suite": "rollout", "case": "pendulum", "network": "2x64",
+                                 "num_envs": 1024})
         self.assertEqual((flop, moved), (8704, 16 + 272))
 
     def test_roofline_draws_the_points_of_one_thread(self):
