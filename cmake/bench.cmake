@@ -3,7 +3,7 @@ find_package(benchmark 1.7 REQUIRED)
 
 file(GLOB PENDULA_BENCH_SOURCES CONFIGURE_DEPENDS bench/*.cpp)
 list(FILTER PENDULA_BENCH_SOURCES EXCLUDE REGEX "/cpu_peaks\\.cpp$")
-add_library(pendula_bench OBJECT ${PENDULA_BENCH_SOURCES})
+add_library(pendula_bench STATIC ${PENDULA_BENCH_SOURCES})
 target_link_libraries(pendula_bench PUBLIC pendula_core benchmark::benchmark)
 # Compiled like the programs of kernels/, whose limits they measure.
 pendula_add_level_objects(pendula_bench bench/cpu_peaks.cpp)

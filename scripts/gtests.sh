@@ -1,4 +1,5 @@
-# Running GoogleTest binaries and counting their cases: sourced by scripts, never run.
+# Running GoogleTest binaries, and scripts of Python's unittest, and counting their cases: sourced
+# by scripts, never run.
 #
 # shellcheck shell=bash disable=SC2034
 
@@ -80,4 +81,29 @@ run_gtests() {
   done
   wait
   for name in "$@"; do count_one_gtest "$results/$name"; done
+}
+
+# run_unittest PYTHON SCRIPT RESULTS FILTER: a script of Python's unittest, counted likewise.
+run_unittest() {
+  local python=$1 script=$2 filter=$4 name rc=0 ran bad begin=$SECONDS
+  name=$(basename "$script" .py)
+  local log=$3/$name.log select=()
+  if [ -n "$filter" ] && [[ $name != *"$filter"* ]]; then select=(-k "$filter"); fi
+  timeout -k 10 "$test_limit" "$python" -m unittest "${select[@]}" "$script" \
+    >"$log" 2>&1 </dev/null || rc=$?
+  ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$log")
+  if [ "$ran" = 0 ] && ((rc == 0 || rc == 5)); then return; fi # the filter names none of its cases
+  # The last line: OK, or `FAILED (failures=1, errors=2)`.
+  bad=$(awk -F '[=,)]' '/^FAILED \(/ { n = 0; for (i = 2; i <= NF; i += 2) n += $i }
+                        END { print n + 0 }' "$log")
+  if [ $rc != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+  # A case with parts may fail more than once.
+  passed=$((passed + (ran > bad ? ran - bad : 0)))
+  failed=$((failed + bad))
+  if [ "$bad" != 0 ]; then
+    echo "-- $name: $bad failed. Its output:"
+    tail -n 60 "$log"
+  else
+    echo "   $name: $ran passed, $((SECONDS - begin)) s"
+  fi
 }
