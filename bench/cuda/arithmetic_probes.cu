@@ -67,8 +67,10 @@ class FmaProbe final : public GpuProbe {
     const std::vector<float> out = read<float>(out_, results());
     const size_t threads = results() / kChains;
     size_t right = 0;
-    for (size_t i = 0; i < out.size(); ++i) {
-      right += out[i] == expected_[i % threads % 4 * kChains + i / threads];
+    for (size_t chain = 0; chain < kChains; ++chain) {
+      for (size_t t = 0; t < threads; ++t) {
+        right += out[chain * threads + t] == expected_[t % 4 * kChains + chain];
+      }
     }
     if (right != out.size()) {
       wrong("fma", std::to_string(right) + " of " + std::to_string(out.size()) + " sums are right");
@@ -212,7 +214,15 @@ class TensorProbe final : public GpuProbe {
   }
 
  protected:
-  void allocate() override { out_ = device_memory(bytes(), ("the probe " + name()).c_str()); }
+  void allocate() override {
+    out_ = device_memory(bytes(), ("the probe " + name()).c_str());
+    expected_.resize(kTiles * 4 * 32);
+    for (int f = 0; f < kTiles * 4; ++f) {
+      for (int lane = 0; lane < 32; ++lane) {
+        expected_[f * 32 + lane] = expected(f / 4, lane, f % 4);
+      }
+    }
+  }
   void prepare() override { poison(out_, bytes()); }
   void work() override {
     launch_kernel(stream(), multiply<Kind>, blocks_, kBlock, 0, pairs_,
@@ -221,9 +231,10 @@ class TensorProbe final : public GpuProbe {
   void check() override {
     const std::vector<float> out = read<float>(out_, bytes() / sizeof(float));
     size_t right = 0;
-    for (size_t i = 0; i < out.size(); ++i) {
-      const int fragment = static_cast<int>(i / threads());
-      right += out[i] == expected(fragment / 4, static_cast<int>(i % 32), fragment % 4);
+    for (size_t f = 0; f < kTiles * 4; ++f) {
+      for (size_t t = 0; t < threads(); ++t) {
+        right += out[f * threads() + t] == expected_[f * 32 + t % 32];
+      }
     }
     if (right != out.size()) {
       wrong(name(),
@@ -246,6 +257,7 @@ class TensorProbe final : public GpuProbe {
 
   int pairs_, blocks_;
   DeviceMemory out_;
+  std::vector<float> expected_;  // (kTiles, 4, lanes)
 };
 
 template <class Kind>

@@ -41,13 +41,24 @@ int train(bool wide) {
   return 0;
 }
 
+// Every probe of `pendula bench machine` once, through the plug-in.
+int probe() {
+  try {
+    for (const Probe& p : load_cuda_probes(0, true)) p.call();
+  } catch (const Error& e) {
+    std::fprintf(stderr, "%s\n", e.what());
+    return static_cast<int>(e.code());
+  }
+  return 0;
+}
+
 struct Outcome {
   int exit_code;  // or 1000 + signal
   std::string words;
 };
 
 Outcome run_with(const std::vector<std::pair<std::string, std::string>>& variables,
-                 bool wide = false) {
+                 const char* mode = "--train") {
   int ends[2];
   EXPECT_EQ(pipe(ends), 0);
   const pid_t child = fork();
@@ -56,8 +67,7 @@ Outcome run_with(const std::vector<std::pair<std::string, std::string>>& variabl
     dup2(ends[1], STDOUT_FILENO);
     dup2(ends[1], STDERR_FILENO);
     close(ends[0]);
-    execl("/proc/self/exe", "failures_test", wide ? "--train-wide" : "--train",
-          static_cast<char*>(nullptr));
+    execl("/proc/self/exe", "failures_test", mode, static_cast<char*>(nullptr));
     _exit(127);
   }
   close(ends[1]);
@@ -86,13 +96,13 @@ void expect(const Outcome& o, ExitCode code, const std::string& words) {
 // Makes the n-th call fail for n = 1, 2, ... until a run has fewer calls; every failure must end
 // with `code` and the words. Expects at least `at_least` such calls.
 void fail_each(const std::string& variable, ExitCode code, const std::string& words, int at_least,
-               bool wide, int step = 1) {
+               const char* mode, int step = 1) {
   if (!simulated()) GTEST_SKIP() << "needs the simulator to make a call fail";
   constexpr int kMost = 400;
   int n = 1;
   for (; n < kMost; n += n < 4 ? 1 : step) {
     SCOPED_TRACE(variable + "=" + std::to_string(n));
-    const Outcome o = run_with({{variable, std::to_string(n)}}, wide);
+    const Outcome o = run_with({{variable, std::to_string(n)}}, mode);
     if (o.exit_code == 0) break;
     expect(o, code, words);
   }
@@ -106,16 +116,23 @@ TEST(CudaFailures, NothingFails) {
   EXPECT_EQ(o.words, "");
 }
 TEST(CudaFailures, EachAllocation) {
-  fail_each("CUDASIM_FAIL_MALLOC", ExitCode::kMemory, "out of", 3, true);
+  fail_each("CUDASIM_FAIL_MALLOC", ExitCode::kMemory, "out of", 3, "--train-wide");
 }
 TEST(CudaFailures, EachLaunch) {
-  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "reported an error", 100, false, 23);
+  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "reported an error", 100, "--train", 23);
 }
 TEST(CudaFailures, EachCopy) {
-  fail_each("CUDASIM_FAIL_MEMCPY", ExitCode::kDevice, "cudaMemcpyAsync", 3, false);
+  fail_each("CUDASIM_FAIL_MEMCPY", ExitCode::kDevice, "cudaMemcpyAsync", 3, "--train");
 }
 TEST(CudaFailures, EachSynchronisation) {
-  fail_each("CUDASIM_FAIL_SYNC", ExitCode::kDevice, "cuda", 1, false);
+  fail_each("CUDASIM_FAIL_SYNC", ExitCode::kDevice, "cuda", 1, "--train");
+}
+TEST(CudaFailures, EachAllocationOfTheProbes) {
+  fail_each("CUDASIM_FAIL_MALLOC", ExitCode::kMemory, "end what else uses this GPU", 10, "--probes",
+            3);
+}
+TEST(CudaFailures, EachLaunchOfTheProbes) {  // plain, cluster, cooperative and graph launches
+  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "reported an error", 60, "--probes", 9);
 }
 TEST(CudaFailures, ErrorsThatStay) {  // cudaErrorIllegalAddress: every later call fails, too
   if (!simulated()) GTEST_SKIP() << "needs the simulator";
@@ -136,7 +153,8 @@ TEST(CudaFailures, DriverTooOldOrMissing) {
 }
 TEST(CudaFailures, MemoryOfTheDeviceIsTooSmall) {
   if (!simulated()) GTEST_SKIP() << "needs the simulator";
-  expect(run_with({{"CUDASIM_MEMORY", "1M"}}, true), ExitCode::kMemory, "replay.capacity");
+  expect(run_with({{"CUDASIM_MEMORY", "1M"}}, "--train-wide"), ExitCode::kMemory,
+         "replay.capacity");
 }
 TEST(CudaFailures, PluginMissing) {
   expect(run_with({{"PENDULA_CUDA_PLUGIN", "/nowhere/libpendula_cuda.so"}}), ExitCode::kDevice,
@@ -153,6 +171,7 @@ int main(int argc, char** argv) {
   setenv("PENDULA_CUDA_PLUGIN", PENDULA_CUDA_PLUGIN_FILE, 0);
   if (argc > 1 && std::strcmp(argv[1], "--train") == 0) return pendula::train(false);
   if (argc > 1 && std::strcmp(argv[1], "--train-wide") == 0) return pendula::train(true);
+  if (argc > 1 && std::strcmp(argv[1], "--probes") == 0) return pendula::probe();
   testing::InitGoogleTest(&argc, argv);
   return RUN_ALL_TESTS();
 }
