@@ -40,8 +40,8 @@ class BackendWork final : public Work {
       const RunResult r = backend_->run(until, stop);
       seconds += r.seconds;
       iteration_ = r.iteration;
-      check_reports();
       if (r.reason == HaltReason::kDiverged) wrong("a number became NaN or infinite");
+      check_reports();
       if (r.reason == HaltReason::kStopFlag) wrong("it stopped by itself");
       made_ = r.updates;
     }

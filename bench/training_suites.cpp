@@ -31,8 +31,9 @@ Config base_config(const std::vector<int64_t>& hidden, Sizes sizes) {
   c.seed = 7;
   c.actor.hidden = hidden;
   c.critic.hidden = hidden;
-  c.replay.capacity = sizes == Sizes::kTiny ? 4096 : 100000;
-  c.report.interval = kReportSteps;
+  c.replay.capacity = sizes == Sizes::kTiny ? 512 : 100000;
+  c.replay.warmup_steps = std::min(c.replay.warmup_steps, c.replay.capacity);
+  c.report.interval = sizes == Sizes::kTiny ? 1 : kReportSteps;
   return c;
 }
 
@@ -171,7 +172,6 @@ Config rollout_config(const std::vector<int64_t>& hidden, int64_t num_envs, int6
   c.replay.capacity = std::max(sizes == Sizes::kTiny ? 0 : ring, 2 * num_envs * length);
   c.replay.warmup_steps = c.replay.capacity;
   c.ddpg.updates_per_step = kAlmostNever;
-  c.report.interval = std::max(kReportSteps, num_envs * length);
   return c;
 }
 
@@ -200,7 +200,7 @@ std::vector<Case> update_cases(const Target& t) {
   std::vector<Plain> all;
   for (const UpdateSize& s : update_sizes(t.sizes, t.backend == "cuda")) {
     Plain p{"update", network_name(s.hidden), base_config(s.hidden, t.sizes)};
-    p.updates_per_iteration = s.batch <= 128 ? 64 : s.batch <= 1024 ? 16 : 4;
+    p.updates_per_iteration = s.batch < 100 ? 2 : s.batch <= 128 ? 64 : s.batch <= 1024 ? 16 : 4;
     p.config.env.num_envs = kUpdateEnvs;
     p.config.ddpg.batch_size = s.batch;
     p.config.ddpg.updates_per_step =

@@ -272,7 +272,9 @@ int run(int argc, char** argv) {
       ->check(CLI::Range(1, 1024));
   bench_cmd->add_option("--repeats", b.repeats, "Repeats of each case (11)")
       ->check(CLI::Range(1, 1000));
-  bench_cmd->add_option("--seconds", b.seconds, "Seconds of a repeat, at least (0.2)")
+  bench_cmd
+      ->add_option("--seconds", b.seconds,
+                   "Seconds of a repeat, at least (0.2); of the warm-up five times that, at most 1")
       ->check(CLI::Range(1e-6, 3600.0));
   bench_cmd->add_flag("--short", b.short_form, "Fewer sizes and short repeats: a minute at most");
   bench_cmd->add_flag("--tiny", b.tiny, "The smallest sizes: to test, not to measure");

@@ -273,8 +273,8 @@ void add_memory_probes(const SharedGpu& gpu, std::vector<Probe>& probes) {
   const uint64_t unit = static_cast<uint64_t>(blocks) * kBlock * kLoads;
   const uint64_t half = std::max<uint64_t>(gpu->l2_bytes / 2 / kSlotBytes, 1 << 16);
   const uint64_t held = small ? unit : std::max(half / unit, uint64_t{1}) * unit;
-  const int passes = small ? 2 : 2000;
   const double held_bytes = static_cast<double>(held * kSlotBytes);
+  const int passes = small ? 2 : static_cast<int>(50e9 / held_bytes) + 1;  // 9 ms at 5.5 TB/s
   probes.push_back(make_probe("l2_read", "bytes_per_second", held_bytes * passes,
                               {{"bytes", held_bytes}}, "",
                               std::make_shared<ReadProbe>(gpu, held, passes, blocks)));

@@ -132,7 +132,7 @@ TEST(CudaFailures, EachAllocationOfTheProbes) {
             3);
 }
 TEST(CudaFailures, EachLaunchOfTheProbes) {  // plain, cluster, cooperative and graph launches
-  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "reported an error", 100, "--probes", 9);
+  fail_each("CUDASIM_FAIL_LAUNCH", ExitCode::kDevice, "reported an error", 60, "--probes", 9);
 }
 TEST(CudaFailures, ErrorsThatStay) {  // cudaErrorIllegalAddress: every later call fails, too
   if (!simulated()) GTEST_SKIP() << "needs the simulator";
