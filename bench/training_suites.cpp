@@ -1,5 +1,7 @@
 #include "bench/training_suites.h"
 
+#include <algorithm>
+
 #include "bench/backend_work.h"
 #include "bench/network.h"
 #include "bench/sizes.h"
