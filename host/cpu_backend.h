@@ -256,7 +256,7 @@ class CpuBackend final : public PlayableBackend {
   static size_t scratch_bytes(const Plan& p) {
     MeasuringBlock<CpuBlock::kLd> m;
     allocate_batch<T>(m, p);
-    allocate_environments<T>(m, p);
+    allocate_rollout<T>(m, p);
     allocate_hidden<T>(m, p.actor, false);
     allocate_hidden<T>(m, p.critic, false);
     allocate_hidden<T>(m, p.critic, true);

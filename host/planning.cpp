@@ -174,8 +174,7 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.state_dim = env.state_dim;
   p.obs_dim = env.obs_dim;
   p.action_dim = env.action_dim;
-  p.record_size = static_cast<int32_t>(
-      std::bit_ceil(static_cast<uint32_t>(env.state_dim + env.action_dim + 1)));
+  p.record_size = record_size(env.state_dim, env.action_dim);
   p.rollout_length = static_cast<int32_t>(c.rollout.length);
   p.policy_lag = static_cast<int32_t>(c.rollout.policy_lag);
   p.max_episode_steps = static_cast<int32_t>(c.env.max_episode_steps);

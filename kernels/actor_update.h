@@ -45,7 +45,7 @@ struct ActorGradient {
     b.for_each(kRows, [=](int n) { ones[n] = T(1); });
     for (int first = part * kRows; first < batch_size; first += p.partials * kRows) {
       const int rows = batch_size - first < kRows ? batch_size - first : kRows;
-      sample_tile<Env>(b, agent, context.env, update, first, batch);
+      sample_tile<Env>(b, agent, context.env, update, first, kRows, batch);
       forward_hidden(b, p.actor, params, batch.x, hidden);
       forward_head(b, p.actor, params, batch.x, hidden,
                    [=](int m, int n, auto v) { store(action + m * B::kLd + n, tanh(v)); });

@@ -47,7 +47,7 @@ struct CriticGradient {
 
     b.for_each(kRows, [=](int n) { ones[n] = T(1); });
     for (int first = part * kRows; first < batch_size; first += p.partials * kRows) {
-      sample_tile<Env>(b, agent, context.env, update, first, batch);
+      sample_tile<Env>(b, agent, context.env, update, first, kRows, batch);
       td_target(b, agent, batch, target_actor, target_critic, y);
       forward_hidden(b, p.critic, params, batch.x, hidden);
       forward_head(b, p.critic, params, batch.x, hidden,

@@ -2,6 +2,7 @@
 //
 //   PENDULA_FN     a function of a block program: forced inline, callable on both backends
 //   PENDULA_SHARED_FN  the same, but large: compiled once and called
+//   PENDULA_LAMBDA  behind the parameters of a lambda that is too large to be inlined otherwise
 //   PENDULA_CUDA   1 where nvcc compiles (device code and its host side), else 0
 //   PENDULA_DEVICE 1 in nvcc's device pass only
 #pragma once
@@ -12,10 +13,12 @@
 #define PENDULA_CUDA 1
 #define PENDULA_FN __host__ __device__ __forceinline__
 #define PENDULA_SHARED_FN __host__ __device__ __noinline__ inline
+#define PENDULA_LAMBDA
 #else
 #define PENDULA_CUDA 0
 #define PENDULA_FN inline __attribute__((always_inline))
 #define PENDULA_SHARED_FN inline __attribute__((noinline))
+#define PENDULA_LAMBDA __attribute__((always_inline))
 #endif
 
 #if defined(__CUDA_ARCH__)
