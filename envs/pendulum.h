@@ -63,13 +63,11 @@ struct Pendulum {
   template <class R, class T>
   static PENDULA_FN StepResult<R> step(const Params<T>& p, const R* state, const R* action,
                                        R* next) {
-    constexpr T kPi = T(3.14159265358979323846);
     constexpr T kTwoPi = T(6.28318530717958647693);
     const R theta = state[0];
     const R theta_dot = state[1];
     const R u = clamp(action[0], R(-p.max_torque), R(p.max_torque));
-    const R shifted = theta + R(kPi);
-    const R angle = fma(R(-kTwoPi), floor(shifted * R(T(1) / kTwoPi)), shifted) - R(kPi);
+    const R angle = fma(R(-kTwoPi), round(theta * R(T(1) / kTwoPi)), theta);
     const R effort = R(T(0.001)) * u * u;
     const R cost = fma(angle, angle, fma(R(T(0.1)) * theta_dot, theta_dot, effort));
     const R acceleration = fma(R(T(3) * p.gravity / (T(2) * p.length)), sin(theta),

@@ -20,7 +20,7 @@ enum class ReplaySaving : int32_t { kFull, kNone };      // "full", "none"
 struct EnvConfig {
   std::string id = "pendulum";
   int64_t num_envs = 16;
-  int64_t max_episode_steps = 0;         // steps until truncation; default: the environment's own
+  int64_t max_episode_steps = 0;         // steps until truncation; 0: the environment's own
   std::map<std::string, double> params;  // every parameter of the environment, defaults filled in
 };
 

@@ -62,7 +62,7 @@ struct CpuProgramsOf {
   static uint64_t scratch_bytes(const Plan& p) {
     CountingBlock c;
     allocate_batch<T>(c, p);
-    allocate_environments<T>(c, p);
+    allocate_rollout<T>(c, p);
     allocate_turns<T>(c, widest_hidden(p));
     allocate_hidden<T>(c, p.critic, true);
     allocate_hidden<T>(c, p.actor, true);
@@ -114,7 +114,7 @@ struct CpuProgramsOf {
     }
     observe_tile<Env>(b, c.env, e);
     if (tile.policy == PlayPolicy::kActor) {
-      act_tile(b, c.plan.actor, agent.at(c.plan.actor_params), hidden, e);
+      act_tile(b, c.plan.actor, kRows, agent.at(c.plan.actor_params), hidden, e);
     }
     step_tile<Env>(b, c.env, e);
     for (int d = 0; d < A; ++d) {

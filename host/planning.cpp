@@ -174,11 +174,11 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.state_dim = env.state_dim;
   p.obs_dim = env.obs_dim;
   p.action_dim = env.action_dim;
-  p.record_size = static_cast<int32_t>(
-      std::bit_ceil(static_cast<uint32_t>(env.state_dim + env.action_dim + 1)));
+  p.record_size = record_size(env.state_dim, env.action_dim);
   p.rollout_length = static_cast<int32_t>(c.rollout.length);
   p.policy_lag = static_cast<int32_t>(c.rollout.policy_lag);
-  p.max_episode_steps = static_cast<int32_t>(c.env.max_episode_steps);
+  p.max_episode_steps = c.env.max_episode_steps > 0 ? static_cast<int32_t>(c.env.max_episode_steps)
+                                                    : env.max_episode_steps;
   p.batch_size = static_cast<int32_t>(c.ddpg.batch_size);
   p.partials = std::min(batch_tiles(static_cast<uint64_t>(p.batch_size)), kMaxPartials);
   p.env_tiles = (p.num_envs + kRows - 1) / kRows;

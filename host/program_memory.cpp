@@ -29,9 +29,7 @@ ProgramMemory measure_programs(const Plan& p, uint64_t shared_bytes, int multipr
   memory.resident_blocks = multiprocessors;
   {
     Measure m;
-    allocate_environments<float>(m, p);
-    for (int i = 0; i < 2; ++i) m.shared<float>(kLd);
-    m.shared<float>(4 * kLd);
+    allocate_rollout<float>(m, p);
     allocate_hidden<float>(m, p.actor, false);
     memory.rollout = split(m, shared_bytes);
   }

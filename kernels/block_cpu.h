@@ -60,11 +60,18 @@ class CpuBlock {
   // The sum of f(i) for 0 <= i < n: 32 strided sums, then a tree, in that order on every backend.
   template <class T, class F>
   PENDULA_FN T reduce(int n, F f) const {
-    T s[32] = {};
-    for (int i = 0; i < n; i += 32) {
-      const int m = n - i < 32 ? n - i : 32;
-      for (int j = 0; j < m; ++j) s[j] += f(i + j);
+    T s[32];
+    int i = 0;
+    if (n >= 32) {
+      for (; i < 32; ++i) s[i] = T(0) + f(i);
+    } else {
+      for (int j = 0; j < 32; ++j) s[j] = T(0);
     }
+    for (; i + 32 <= n; i += 32) {
+      for (int j = 0; j < 32; ++j) s[j] += f(i + j);
+    }
+    for (int j = 0; i + j < n; ++j) s[j] += f(i + j);
+    PENDULA_UNROLL
     for (int d = 16; d > 0; d /= 2) {
       for (int j = 0; j < d; ++j) s[j] += s[j + d];
     }
@@ -82,6 +89,9 @@ class CpuBlock {
   PENDULA_FN void gemm_fp32(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epilogue) {
     gemm_narrow<T>(M, N, K, A, B, epilogue);
   }
+
+  // Sets bits of a word that other threads of the block set bits of.
+  static void or_into(uint32_t* word, uint32_t bits) { *word |= bits; }
 
   // The host page is ordinary memory that other threads of this process read.
   template <class T>

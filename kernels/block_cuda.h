@@ -82,6 +82,12 @@ class CudaBlock {
     gemm_ffma<T>(thread(), M, N, K, A, B, epilogue);
   }
 
+  static PENDULA_FN void or_into(uint32_t* word, uint32_t bits) {
+#if PENDULA_DEVICE
+    atomicOr(word, bits);
+#endif
+  }
+
   // The host page is mapped memory: what was written before a store must be visible to the host
   // before the stored value is.
   template <class T>

@@ -51,7 +51,7 @@ struct Evaluate {
       if (running == T(0)) break;
       if (stop != nullptr && t % kStopSteps == 0 && B::load_shared(stop)) break;
       observe_tile<Env>(b, context.env, e);
-      act_tile(b, p.actor, actor, hidden, e);
+      act_tile(b, p.actor, b.template padded<T>(n_episodes), actor, hidden, e);
       step_tile<Env>(b, context.env, e);
       b.for_each(kRows, [=](int n) {
         if (e.done[n] == T(0)) {

@@ -1,6 +1,7 @@
 // Lanes<T>: one vector register of T, with the operators of a scalar, so that a program written for
 // a scalar type runs on kLanes<T> environments or batch rows at once. CPU only (GCC's vectors).
-// Comparisons give a mask; select(mask, a, b) is the only branch that programs may take on data.
+// Comparisons give a mask; select(mask, a, b) is the branch that programs take on data, and
+// `if (any(mask))` keeps what is rarely needed out of the way.
 #pragma once
 
 #include <cmath>
@@ -10,7 +11,7 @@
 
 #include "kernels/platform.h"
 
-#if !PENDULA_CUDA && defined(__AVX2__)
+#if !PENDULA_CUDA && defined(__SSE2__)
 #include <immintrin.h>
 #endif
 
@@ -25,8 +26,12 @@ using Scalar = typename ScalarOf<T>::type;  // float for float and for Lanes<flo
 
 PENDULA_FN float select(bool m, float a, float b) { return m ? a : b; }
 PENDULA_FN double select(bool m, double a, double b) { return m ? a : b; }
+PENDULA_FN uint32_t select(bool m, uint32_t a, uint32_t b) { return m ? a : b; }
 PENDULA_FN float as_real(bool m, float) { return m ? 1.0f : 0.0f; }
 PENDULA_FN double as_real(bool m, double) { return m ? 1.0 : 0.0; }
+PENDULA_FN bool any(bool m) { return m; }
+PENDULA_FN bool all(bool m) { return m; }
+PENDULA_FN uint32_t mask_bits(bool m) { return m ? 1u : 0u; }
 
 // a * b + c, rounded once where the machine can (the compiler is told not to fuse by itself, so
 // that one program gives the same bits in a vector loop and in its tail).
@@ -66,6 +71,52 @@ template <>
 struct VectorOf<double> {
   typedef double Vec __attribute__((vector_size(kVectorBytes)));
   typedef int64_t IntVec __attribute__((vector_size(kVectorBytes)));
+};
+
+template <>
+struct VectorOf<uint32_t> : VectorOf<float> {
+  typedef uint32_t Vec __attribute__((vector_size(kVectorBytes)));
+};
+template <>
+struct VectorOf<uint64_t> : VectorOf<double> {
+  typedef uint64_t Vec __attribute__((vector_size(kVectorBytes)));
+};
+
+// What a comparison gives: all bits of a lane, or none.
+template <class IntVec>
+struct LaneMask {
+  static constexpr int kCount = sizeof(IntVec) / sizeof(IntVec{}[0]);
+  IntVec m;
+  friend PENDULA_FN LaneMask operator&(LaneMask a, LaneMask b) { return {a.m & b.m}; }
+  friend PENDULA_FN LaneMask operator|(LaneMask a, LaneMask b) { return {a.m | b.m}; }
+  friend PENDULA_FN LaneMask operator!(LaneMask a) { return {~a.m}; }
+  PENDULA_FN bool operator[](int i) const { return m[i] != 0; }
+  friend PENDULA_FN bool any(LaneMask a) { return mask_bytes(a) != 0; }
+  friend PENDULA_FN bool all(LaneMask a) {
+    return mask_bytes(a) == mask_bytes(LaneMask{~IntVec{}});
+  }
+
+  // Some bits for each lane, all of them alike.
+  friend PENDULA_FN uint32_t mask_bytes(LaneMask a) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(IntVec) == 64) return _mm512_test_epi32_mask(__m512i(a.m), __m512i(a.m));
+#elif defined(__AVX2__)
+    if constexpr (sizeof(IntVec) == 32) {
+      return static_cast<uint32_t>(_mm256_movemask_epi8(__m256i(a.m)));
+    }
+#elif defined(__SSE2__)
+    if constexpr (sizeof(IntVec) == 16) {
+      return static_cast<uint32_t>(_mm_movemask_epi8(__m128i(a.m)));
+    }
+#endif
+    return mask_bits(a);
+  }
+  // Bit i: lane i.
+  friend PENDULA_FN uint32_t mask_bits(LaneMask a) {
+    uint32_t bits = 0;
+    for (int i = 0; i < kCount; ++i) bits |= (a[i] ? 1u : 0u) << i;
+    return bits;
+  }
 };
 
 // a * b + c on registers.
@@ -135,13 +186,14 @@ struct Lanes {
     return *this;
   }
 
-  struct Mask {
-    IntVec m;
-    friend PENDULA_FN Mask operator&(Mask a, Mask b) { return {a.m & b.m}; }
-    friend PENDULA_FN Mask operator|(Mask a, Mask b) { return {a.m | b.m}; }
-    friend PENDULA_FN Mask operator!(Mask a) { return {~a.m}; }
-    PENDULA_FN bool operator[](int i) const { return m[i] != 0; }
-  };
+  // Of integers.
+  friend PENDULA_FN Lanes operator&(Lanes a, Lanes b) { return a.v & b.v; }
+  friend PENDULA_FN Lanes operator|(Lanes a, Lanes b) { return a.v | b.v; }
+  friend PENDULA_FN Lanes operator^(Lanes a, Lanes b) { return a.v ^ b.v; }
+  friend PENDULA_FN Lanes operator<<(Lanes a, int n) { return a.v << n; }
+  friend PENDULA_FN Lanes operator>>(Lanes a, int n) { return a.v >> n; }
+
+  using Mask = LaneMask<IntVec>;
   friend PENDULA_FN Mask operator<(Lanes a, Lanes b) { return {IntVec(a.v < b.v)}; }
   friend PENDULA_FN Mask operator>(Lanes a, Lanes b) { return {IntVec(a.v > b.v)}; }
   friend PENDULA_FN Mask operator<=(Lanes a, Lanes b) { return {IntVec(a.v <= b.v)}; }
@@ -242,7 +294,45 @@ PENDULA_FN Lanes<T> sum_lanes(Lanes<T>* a) {
   return sum_stages<kLanes<T> / 2>(a);
 }
 
+// The same past the caches, to an aligned address: for what is not read again soon. Other threads
+// see it once stream_fence() has been called.
+template <class V>
+PENDULA_FN void stream_store(float* p, V x) {
+#if defined(__AVX512F__)
+  if constexpr (sizeof x == 64) return _mm512_stream_ps(p, __m512(x.v));
+#elif defined(__AVX2__)
+  if constexpr (sizeof x == 32) return _mm256_stream_ps(p, __m256(x.v));
+#elif defined(__SSE2__)
+  if constexpr (sizeof x == 16) return _mm_stream_ps(p, __m128(x.v));
+#endif
+  store(p, x);
+}
+inline void stream_fence() {
+#if defined(__SSE2__)
+  _mm_sfence();
+#endif
+}
+
 #endif  // !PENDULA_CUDA
+
+// How many numbers a V holds, and number i of them.
+template <class V>
+inline constexpr int kCountOf = 1;
+PENDULA_FN float lane(float x, int) { return x; }
+PENDULA_FN double lane(double x, int) { return x; }
+PENDULA_FN bool lane(bool m, int) { return m; }
+#if !PENDULA_CUDA
+template <class T>
+inline constexpr int kCountOf<Lanes<T>> = Lanes<T>::kCount;
+template <class T>
+PENDULA_FN T lane(Lanes<T> x, int i) {
+  return x.v[i];
+}
+template <class IntVec>
+PENDULA_FN bool lane(LaneMask<IntVec> m, int i) {
+  return m[i];
+}
+#endif
 
 // load_as<V>(p): one T for a scalar V, a register for Lanes<T>.
 template <class V>

@@ -15,27 +15,78 @@ PENDULA_FN double sigma_at(const AgentHyper& h, uint64_t steps) {
   return h.sigma + (h.sigma_final - h.sigma) * part;
 }
 
-// Word `step` % 4 of the four uniform numbers that a call gives to four steps.
+inline constexpr int kNoiseSteps = 4;  // that one call of Philox has numbers for
+
+// Word `step` % 4 of a call.
 PENDULA_FN uint32_t step_word(uint64_t seed, Purpose purpose, uint32_t dim, uint64_t env,
                               uint64_t step) {
-  return word(random(seed, purpose, dim, env, step / 4), static_cast<uint32_t>(step & 3));
+  return word(random(seed, purpose, dim, env, step / kNoiseSteps),
+              static_cast<uint32_t>(step % kNoiseSteps));
 }
 
-// The action that environment `env` takes at its time step `step`, dimension `dim`, in [-1, 1].
-// mu: the actor's; not read during warm-up.
+// Random numbers of a tile of environments for all time steps t with the same t / kNoiseSteps; what
+// is for step t lies at t % kNoiseSteps.
 template <class T>
-PENDULA_FN T behaviour_action(const AgentHyper& h, T mu, T sigma, bool warmup, uint32_t dim,
-                              uint64_t env, uint64_t step) {
-  bool uniformly = warmup;
-  if (!warmup && h.epsilon > 0.0) {
-    const uint32_t w = step_word(h.seed, Purpose::kEpsilon, 0, env, step);
-    uniformly = uniform01<double>(w) < h.epsilon;
-  }
-  if (uniformly) {
-    return uniform<T>(step_word(h.seed, Purpose::kRandomAction, dim, env, step), T(-1), T(1));
-  }
-  const Uint4 r = random(h.seed, Purpose::kNoise, dim, env, step / 4);
-  return clamp(fma(sigma, gaussian<T>(r, static_cast<uint32_t>(step & 3)), mu), T(-1), T(1));
+struct Noise {
+  T* number;     // (kNoiseSteps, action_dim, kLd): in [-1, 1] where uniform, else standard normal
+  T* uniformly;  // (kNoiseSteps, kLd): 1 where the action is uniformly random, else 0; not written
+                 // during warm-up, when all are
+};
+
+template <class T, class B>
+PENDULA_FN Noise<T> allocate_noise(B& b, const Plan& p) {
+  Noise<T> noise;
+  noise.number = b.template shared<T>(kNoiseSteps * p.action_dim * B::kLd);
+  noise.uniformly = b.template shared<T>(kNoiseSteps * B::kLd);
+  return noise;
+}
+
+// The numbers of n environments, from `first` on, for time step t and its neighbours. Ends with a
+// barrier.
+template <int action_dim, class T, class B>
+PENDULA_SHARED_FN void draw_noise(B& b, const AgentHyper& hyper, bool warmup, int first, int n,
+                                  uint64_t t, const Noise<T>& out) {
+  const Noise<T> noise = out;
+  const uint64_t seed = hyper.seed;
+  const T epsilon = static_cast<T>(hyper.epsilon);
+  const uint64_t call = t / kNoiseSteps;
+  b.template for_lanes<T>(n, [=](int i, auto tag) PENDULA_INLINE {
+    using V = decltype(tag);
+    Words<V> env;
+    count_from(static_cast<uint32_t>(first + i), env);
+    V uniformly[kNoiseSteps], number[kNoiseSteps];
+    if (!warmup) {
+      const auto r = random(seed, Purpose::kEpsilon, 0, env, call);
+      for (uint32_t j = 0; j < kNoiseSteps; ++j) {
+        uniformly[j] = as_real(uniform01<V>(word(r, j)) < V(epsilon), V());
+        store(noise.uniformly + static_cast<int>(j) * B::kLd + i, uniformly[j]);
+      }
+    }
+    for (int d = 0; d < action_dim; ++d) {
+      const auto r = random(seed, Purpose::kRandomAction, static_cast<uint32_t>(d), env, call);
+      for (uint32_t j = 0; j < kNoiseSteps; ++j) number[j] = uniform<V>(word(r, j), T(-1), T(1));
+      if (!warmup) {
+        const auto w = random(seed, Purpose::kNoise, static_cast<uint32_t>(d), env, call);
+        V z[kNoiseSteps];
+        gaussian_pair(w.x, w.y, z[0], z[1]);
+        gaussian_pair(w.z, w.w, z[2], z[3]);
+        for (int j = 0; j < kNoiseSteps; ++j) {
+          number[j] = select(uniformly[j] == V(T(1)), number[j], z[j]);
+        }
+      }
+      for (int j = 0; j < kNoiseSteps; ++j) {
+        store(noise.number + (j * action_dim + d) * B::kLd + i, number[j]);
+      }
+    }
+  });
+  b.sync();
+}
+
+// The action that is taken where the actor says mu, in [-1, 1].
+template <class V>
+PENDULA_FN V behaviour_action(V mu, V sigma, V number, V uniformly) {
+  const V one(Scalar<V>(1));
+  return select(uniformly == one, number, clamp(fma(sigma, number, mu), -one, one));
 }
 
 }  // namespace pendula::inline PENDULA_LEVEL

@@ -22,58 +22,87 @@ enum class Purpose : uint32_t {
   kPlayAction = 9,    // index: episode, step: time step / 4
 };
 
-struct Uint4 {
-  uint32_t x, y, z, w;
+// What one call takes and gives. W: uint32_t, or words in the lower halves of 64-bit lanes.
+template <class W>
+struct FourWords {
+  W x, y, z, w;
 };
+using Uint4 = FourWords<uint32_t>;
 
-PENDULA_FN uint32_t word(const Uint4& u, uint32_t i) {
+template <class W>
+PENDULA_FN W word(const FourWords<W>& u, uint32_t i) {
   return i == 0 ? u.x : i == 1 ? u.y : i == 2 ? u.z : u.w;
 }
 
-PENDULA_FN Uint4 philox(Uint4 c, uint64_t key) {
+template <class W = uint32_t>
+PENDULA_FN FourWords<W> philox(FourWords<W> c, uint64_t key) {
   uint32_t k0 = static_cast<uint32_t>(key);
   uint32_t k1 = static_cast<uint32_t>(key >> 32);
   PENDULA_UNROLL
   for (int r = 0; r < 10; ++r) {
-    const uint64_t p0 = static_cast<uint64_t>(0xD2511F53u) * c.x;
-    const uint64_t p1 = static_cast<uint64_t>(0xCD9E8D57u) * c.z;
-    c = {static_cast<uint32_t>(p1 >> 32) ^ c.y ^ k0, static_cast<uint32_t>(p1),
-         static_cast<uint32_t>(p0 >> 32) ^ c.w ^ k1, static_cast<uint32_t>(p0)};
+    W high0, low0, high1, low1;
+    multiply_words(c.x, 0xD2511F53u, high0, low0);
+    multiply_words(c.z, 0xCD9E8D57u, high1, low1);
+    c = {high1 ^ (c.y ^ W(k0)), low1, high0 ^ (c.w ^ W(k1)), low0};
     k0 += 0x9E3779B9u;
     k1 += 0xBB67AE85u;
   }
   return c;
 }
 
+template <class W>
+PENDULA_FN FourWords<W> counter(Purpose purpose, uint32_t dim, W index, uint32_t index_high,
+                                uint64_t step) {
+  return {W(static_cast<uint32_t>(purpose) | dim << 8), index, W(static_cast<uint32_t>(step)),
+          W(static_cast<uint32_t>(step >> 32) << 8 ^ index_high)};
+}
+
 PENDULA_FN Uint4 random(uint64_t seed, Purpose purpose, uint32_t dim, uint64_t index,
                         uint64_t step) {
-  return philox({static_cast<uint32_t>(purpose) | dim << 8, static_cast<uint32_t>(index),
-                 static_cast<uint32_t>(step),
-                 static_cast<uint32_t>(step >> 32) << 8 ^ static_cast<uint32_t>(index >> 32)},
-                seed);
+  return philox(
+      counter(purpose, dim, static_cast<uint32_t>(index), static_cast<uint32_t>(index >> 32), step),
+      seed);
 }
+
+#if !PENDULA_CUDA
+// The same for as many indices below 2^32 as there are lanes. Even and odd lanes take turns: a
+// product of two words needs 64 bits.
+template <class T>
+PENDULA_FN FourWords<Lanes<T>> random(uint64_t seed, Purpose purpose, uint32_t dim, Lanes<T> index,
+                                      uint64_t step) {
+  using Wide = Lanes<uint64_t>;
+  const Wide i = typename Wide::Vec(index.v);
+  const FourWords<Wide> r = philox(counter(purpose, dim, i, 0, step), seed);
+  if constexpr (sizeof(T) == 8) {
+    const Wide low(0xffffffffu);
+    return {r.x & low, r.y & low, r.z & low, r.w & low};
+  } else {
+    const FourWords<Wide> s = philox(counter(purpose, dim, i >> 32, 0, step), seed);
+    return {even_words(r.x, s.x), even_words(r.y, s.y), even_words(r.z, s.z), even_words(r.w, s.w)};
+  }
+}
+#endif
 
 // 24 bits to [0, 1), exact in float.
-template <class T>
-PENDULA_FN T uniform01(uint32_t x) {
-  return static_cast<T>(x >> 8) * static_cast<T>(1.0 / 16777216.0);
+template <class R>
+PENDULA_FN R uniform01(Words<R> x) {
+  return to_real<R>(x >> 8) * R(Scalar<R>(1.0 / 16777216.0));
 }
-template <class T>
-PENDULA_FN T uniform(uint32_t x, T lo, T hi) {
-  return lo + (hi - lo) * uniform01<T>(x);
+template <class R>
+PENDULA_FN R uniform(Words<R> x, Scalar<R> lo, Scalar<R> hi) {
+  return fma(R((hi - lo) * Scalar<R>(1.0 / 16777216.0)), to_real<R>(x >> 8), R(lo));
 }
 
-// Standard normal number `i` (0..3) of one Philox call, by Box and Muller: words (0, 1) give
-// numbers 0 and 1, words (2, 3) numbers 2 and 3. |z| < 5.8.
-template <class T>
-PENDULA_FN T gaussian(const Uint4& u, uint32_t i) {
-  const uint32_t a = (i & 2) ? u.z : u.x;
-  const uint32_t b = (i & 2) ? u.w : u.y;
-  const T u1 = (static_cast<T>(a >> 9) + T(0.5)) * static_cast<T>(1.0 / 8388608.0);  // (0, 1)
-  const T radius = sqrt(T(-2) * log(u1));
-  T s, c;
-  sincos(T(6.283185307179586) * uniform01<T>(b), s, c);
-  return radius * ((i & 1) ? s : c);
+// Two standard normal numbers from two words, by Box and Muller (1958). |z| < 5.8.
+template <class R>
+PENDULA_FN void gaussian_pair(Words<R> a, Words<R> b, R& z0, R& z1) {
+  using T = Scalar<R>;
+  const R u = (to_real<R>(a >> 9) + R(T(0.5))) * R(T(1.0 / 8388608.0));  // (0, 1)
+  const R radius = sqrt(R(T(-2)) * log(u));
+  R s, c;
+  sincos(R(T(6.283185307179586)) * uniform01<R>(b), s, c);
+  z0 = radius * c;
+  z1 = radius * s;
 }
 
 // Uniform integer below n, n <= 2^32 - 1; bias below n / 2^32.

@@ -69,7 +69,7 @@ struct Plan {
   int32_t agents;
   int32_t num_envs;
   int32_t state_dim, obs_dim, action_dim;
-  int32_t record_size;  // elements of one replay record: state, action, reward, a power of two
+  int32_t record_size;  // elements of one replay record, see record_size()
   int32_t rollout_length;
   int32_t policy_lag;
   int32_t max_episode_steps;
@@ -106,12 +106,19 @@ struct Plan {
   uint64_t actor_grad, critic_grad;    // (partials, count) T: partial gradients
   uint64_t actor_sumsq, critic_sumsq;  // (update_slots, chunks) T: squared gradient, per chunk
   uint64_t losses;        // (update_slots, partials, 3) T: sums of critic loss, Q, actor loss
-  uint64_t rollout_sums;  // (env_tiles, 4) T: episodes, returns, lengths, values not finite
+  uint64_t rollout_sums;  // (env_tiles, 4) T: episodes, returns, lengths; environments not finite
   uint64_t work_bytes;    // of one agent
   uint64_t work;          // of agent 0, from the arena's start
   uint64_t control;       // Control
   uint64_t arena_bytes;   // all of it
 };
+
+// Elements of one replay record: state, action and reward, rounded up to a power of two.
+constexpr int32_t record_size(int32_t state_dim, int32_t action_dim) {
+  int32_t size = 4;
+  while (size < state_dim + action_dim + 1) size *= 2;
+  return size;
+}
 
 // Environment steps of one agent in one iteration.
 PENDULA_FN uint64_t steps_per_iteration(const Plan& p) {

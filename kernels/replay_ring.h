@@ -19,16 +19,32 @@ PENDULA_FN uint64_t sampled_rows(const Plan& p, uint64_t rows) {
   return rows < room ? rows : room;
 }
 
-// Index of the record that sample i of update `update` draws, rows first .. last - 1 having been
-// written: uniform over the sampled rows and all environments.
+// The rows that are sampled where rows first .. last - 1 have been written: `count` of the ring's,
+// from `oldest` on.
+struct SampledRows {
+  uint32_t count;
+  uint64_t oldest;
+};
+PENDULA_FN SampledRows rows_to_sample(const Plan& p, uint64_t first, uint64_t last) {
+  const uint64_t n = sampled_rows(p, last - first);
+  return {static_cast<uint32_t>(n), (last - n) % p.ring_rows};
+}
+
+// Index of the record that two random words name: uniform over the sampled rows and all
+// environments.
+PENDULA_FN uint64_t record_index(const Plan& p, const SampledRows& rows, uint32_t row_word,
+                                 uint32_t env_word) {
+  const uint64_t row = rows.oldest + below(row_word, rows.count);
+  const uint32_t env = below(env_word, static_cast<uint32_t>(p.num_envs));
+  return (row < p.ring_rows ? row : row - p.ring_rows) * static_cast<uint64_t>(p.num_envs) + env;
+}
+
+// The same of sample i of update `update`: a call of Philox has words for two samples.
 PENDULA_FN uint64_t sample_index(const Plan& p, uint64_t seed, uint64_t update, uint64_t i,
                                  uint64_t first, uint64_t last) {
   const Uint4 r = random(seed, Purpose::kSample, 0, i / 2, update);
-  const uint64_t n = sampled_rows(p, last - first);
-  const uint32_t row = below((i & 1) ? r.z : r.x, static_cast<uint32_t>(n));
-  const uint32_t env = below((i & 1) ? r.w : r.y, static_cast<uint32_t>(p.num_envs));
-  const uint64_t oldest = last - n;
-  return (oldest + row) % p.ring_rows * static_cast<uint64_t>(p.num_envs) + env;
+  const SampledRows rows = rows_to_sample(p, first, last);
+  return record_index(p, rows, (i & 1) != 0 ? r.z : r.x, (i & 1) != 0 ? r.w : r.y);
 }
 
 // A tile of sampled transitions.
@@ -52,8 +68,9 @@ PENDULA_FN Batch<T> allocate_batch(B& b, const Plan& p) {
   return s;
 }
 
-// Gathers samples first .. first + rows - 1 of update `update`; those beyond the batch repeat the
-// last one. Ends with a barrier.
+// Gathers samples first .. first + rows - 1 of update `update`, and up to the next multiple of
+// twice the lanes; first must be even. Those beyond the batch are samples like any other. Ends with
+// a barrier.
 template <class Env, class T, class B>
 PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
                             const typename Env::template Params<T>& env, uint64_t update, int first,
@@ -62,18 +79,25 @@ PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
   const Plan& p = agent.plan;
   const T* ring = agent.at(p.ring);
   const uint64_t seed = agent.hyper().seed;
-  const int last = static_cast<int>(agent.hyper().batch_size) - 1;
-  const uint64_t ring_first = agent.counters().ring_first;
-  const uint64_t ring_last =
-      (agent.counters().iteration + 1) * static_cast<uint64_t>(p.rollout_length);
-  b.for_each(rows, [&](int n) {
-    const int i = first + n < last ? first + n : last;
-    const T* record =
-        ring + sample_index(p, seed, update, static_cast<uint64_t>(i), ring_first, ring_last) *
-                   static_cast<uint64_t>(p.record_size);
+  const uint64_t last = (agent.counters().iteration + 1) * static_cast<uint64_t>(p.rollout_length);
+  const SampledRows sampled = rows_to_sample(p, agent.counters().ring_first, last);
+  const auto gather = [&](int n, uint32_t row_word, uint32_t env_word) {
+    const T* record = ring + record_index(p, sampled, row_word, env_word) *
+                                 static_cast<uint64_t>(record_size(S, A));
     for (int d = 0; d < S; ++d) s.state[d * B::kLd + n] = record[d];
     for (int d = 0; d < A; ++d) s.x[(O + d) * B::kLd + n] = record[S + d];
     s.reward[n] = record[S + A];
+  };
+  b.template for_lanes<T>((rows + 1) / 2, [&](int pair, auto tag) {
+    using V = decltype(tag);
+    Words<V> call;
+    count_from(static_cast<uint32_t>(first / 2 + pair), call);
+    const auto r = random(seed, Purpose::kSample, 0, call, update);
+    for (int i = 0; i < kCountOf<V>; ++i) {
+      const int n = 2 * (pair + i);
+      gather(n, lane_word(r.x, i), lane_word(r.y, i));
+      gather(n + 1, lane_word(r.z, i), lane_word(r.w, i));
+    }
   });
   b.sync();
   b.template for_lanes<T>(rows, [&](int n, auto tag) {

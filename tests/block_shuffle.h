@@ -191,6 +191,8 @@ class ShuffleBlock {
     gemm<T>(M, N, K, A, B, epilogue);
   }
 
+  static void or_into(uint32_t* word, uint32_t bits) { *word |= bits; }
+
   template <class T>
   static T load_shared(const T* p) {
     return *p;

@@ -24,26 +24,59 @@ struct PhiloxProgram {
   }
 };
 
-// Number j of step i / envs, environment i % envs, at out[i * 4 + j].
+// For environments first .. first + n - 1, by lanes or one by one: the words of one call in
+// words[j * n + i], and what is made of them: the four normal numbers in numbers[j * n + i], then
+// four uniform ones.
 template <class T>
-struct GaussianProgram {
+struct RandomProgram {
   uint64_t seed;
-  int envs, n;
-  T* out;
+  uint64_t step;
+  uint32_t first;
+  int n;  // a multiple of 16
+  bool by_lanes;
+  uint32_t* words;
+  T* numbers;
 
   PENDULA_FN int grid() const { return 1; }
   template <class B>
   PENDULA_FN void operator()(B& b) const {
-    const GaussianProgram p = *this;
-    b.for_each(n, [=](int i) {
-      const Uint4 r = random(p.seed, Purpose::kNoise, 0, static_cast<uint64_t>(i % p.envs),
-                             static_cast<uint64_t>(i / p.envs));
-      for (uint32_t j = 0; j < 4; ++j) {
-        p.out[static_cast<uint32_t>(i) * 4 + j] = gaussian<T>(r, j);
-      }
-    });
+    const RandomProgram p = *this;
+    if (by_lanes) {
+      b.template for_lanes<T>(n, [=](int i, auto tag) { p.template draw<decltype(tag)>(i); });
+    } else {
+      b.for_each(n, [=](int i) { p.template draw<T>(i); });
+    }
+  }
+  template <class V>
+  PENDULA_FN void draw(int i) const {
+    Words<V> env;
+    count_from(first + static_cast<uint32_t>(i), env);
+    const auto r = random(seed, Purpose::kNoise, 3, env, step);
+    V z[4];
+    gaussian_pair(r.x, r.y, z[0], z[1]);
+    gaussian_pair(r.z, r.w, z[2], z[3]);
+    for (int j = 0; j < 4; ++j) {
+      const Words<V> w = word(r, static_cast<uint32_t>(j));
+      for (int k = 0; k < kCountOf<V>; ++k) words[j * n + i + k] = lane_word(w, k);
+      store(numbers + j * n + i, z[j]);
+      store(numbers + (4 + j) * n + i, uniform<V>(w, T(-3), T(5)));
+    }
   }
 };
+
+template <class T>
+struct Drawn {
+  std::vector<uint32_t> words;
+  std::vector<T> numbers;
+};
+template <class Runner, class T>
+Drawn<T> draw_on(uint64_t seed, uint64_t step, uint32_t first, int n, bool by_lanes) {
+  const size_t size = static_cast<size_t>(n);
+  typename Runner::template Buffer<uint32_t> words(4 * size);
+  typename Runner::template Buffer<T> numbers(8 * size);
+  Runner::run(RandomProgram<T>{seed, step, first, n, by_lanes, words.data(), numbers.data()});
+  return {words.download(), numbers.download()};
+}
 
 template <class Runner>
 class PhiloxTest : public testing::Test {};
@@ -98,11 +131,40 @@ TYPED_TEST(PhiloxTest, PurposesDimensionsIndicesAndStepsNeverMeet) {
   EXPECT_EQ(seen.size(), drawn);
 }
 
+template <class Runner, class T>
+void check_lanes() {
+  for (uint64_t seed : {uint64_t{1}, uint64_t{0x299f31d0a4093822}}) {
+    for (uint64_t step : {uint64_t{0}, uint64_t{0x100000007}, uint64_t{0xfffffffffffff0}}) {
+      for (uint32_t first : {0u, 64u, 0x7fffffe0u, 0xffffffe0u}) {
+        const Drawn<T> lanes = draw_on<Runner, T>(seed, step, first, 32, true);
+        const Drawn<T> scalars = draw_on<Runner, T>(seed, step, first, 32, false);
+        EXPECT_EQ(lanes.numbers, scalars.numbers) << seed << " " << step << " " << first;
+        for (uint32_t i = 0; i < 32; ++i) {
+          const Uint4 r = random(seed, Purpose::kNoise, 3, uint64_t{first} + i, step);
+          for (uint32_t j = 0; j < 4; ++j) {
+            ASSERT_EQ(lanes.words[j * 32 + i], word(r, j)) << seed << " " << step << " " << i;
+            ASSERT_EQ(scalars.words[j * 32 + i], word(r, j)) << seed << " " << step << " " << i;
+          }
+        }
+      }
+    }
+  }
+}
+
+TYPED_TEST(PhiloxTest, LanesDrawTheNumbersOfScalars) {
+  check_lanes<TypeParam, float>();
+  if constexpr (!TypeParam::kIsCuda) check_lanes<TypeParam, double>();
+}
+
 TYPED_TEST(PhiloxTest, GaussianNumbersHaveTheMomentsOfTheNormalDistribution) {
-  constexpr int kEnvs = 50, kSteps = 5000, kCalls = kEnvs * kSteps;
-  typename TypeParam::template Buffer<float> out(size_t{4} * kCalls);
-  TypeParam::run(GaussianProgram<float>{77, kEnvs, kCalls, out.data()});
-  const std::vector<float> z = out.download();
+  constexpr int kEnvs = 48, kSteps = 5200;
+  std::vector<float> z;  // of each step: the four numbers of environment 0, of 1, ...
+  for (uint64_t step = 0; step < kSteps; ++step) {
+    const Drawn<float> d = draw_on<TypeParam, float>(77, step, 0, kEnvs, true);
+    for (size_t i = 0; i < kEnvs; ++i) {
+      for (size_t j = 0; j < 4; ++j) z.push_back(d.numbers[j * kEnvs + i]);
+    }
+  }
   const double n = static_cast<double>(z.size());
   double m[5] = {};
   for (float x : z) {
@@ -131,19 +193,17 @@ TYPED_TEST(PhiloxTest, GaussianNumbersHaveTheMomentsOfTheNormalDistribution) {
 }
 
 TYPED_TEST(PhiloxTest, GaussianNumbersAreBoxAndMullers) {
-  constexpr int kCalls = 1000;
-  typename TypeParam::template Buffer<float> out(size_t{4} * kCalls);
-  TypeParam::run(GaussianProgram<float>{3, 10, kCalls, out.data()});
-  const std::vector<float> z = out.download();
+  constexpr uint32_t kEnvs = 1024;
+  const Drawn<float> d = draw_on<TypeParam, float>(3, 5, 0, kEnvs, true);
   double worst = 0.0;
-  for (size_t i = 0; i < kCalls; ++i) {
-    const Uint4 r = random(3, Purpose::kNoise, 0, i % 10, i / 10);
+  for (uint32_t i = 0; i < kEnvs; ++i) {
+    const Uint4 r = random(3, Purpose::kNoise, 3, i, 5);
     for (uint32_t j = 0; j < 4; ++j) {
       const double u1 = (std::floor(word(r, j / 2 * 2) / 512.0) + 0.5) / 8388608.0;
       const double angle = 2.0 * M_PI * std::floor(word(r, j / 2 * 2 + 1) / 256.0) / 16777216.0;
       const double want =
           std::sqrt(-2.0 * std::log(u1)) * (j % 2 ? std::sin(angle) : std::cos(angle));
-      const double error = std::fabs(z[i * 4 + j] - want);
+      const double error = std::fabs(d.numbers[j * kEnvs + i] - want);
       if (!(error <= worst)) worst = error;
     }
   }

@@ -159,7 +159,43 @@ TYPED_TEST(RolloutTest, ANumberThatIsNotFiniteIsCounted) {
   arena.agent().at(arena.plan.env_state)[bad] = std::nanf("");
   arena.template run<Rollout>();
   EXPECT_EQ(arena.agent().work_at(arena.plan.rollout_sums)[3], 0.0f);
-  EXPECT_EQ(arena.agent().work_at(arena.plan.rollout_sums)[4 + 3], 3.0f);  // in each of three steps
+  EXPECT_EQ(arena.agent().work_at(arena.plan.rollout_sums)[4 + 3], 1.0f);
+}
+
+// Also where the last step of the rollout ends the episode, and the next state is a fresh one.
+TYPED_TEST(RolloutTest, ANumberThatIsNotFiniteIsCountedAtTheEndOfAnEpisode) {
+  Config c = rollout_config(100);
+  c.env.max_episode_steps = 3;
+  for (bool of_state : {true, false}) {
+    TestArena<TypeParam, float> arena(c);
+    arena.template run<Initialise>();
+    const auto a = arena.agent();
+    a.at(of_state ? arena.plan.env_state : arena.plan.episode_return)[70] = INFINITY;
+    arena.template run<Rollout>();
+    EXPECT_TRUE(std::isfinite(arena.agent().at(arena.plan.env_state)[70]));
+    EXPECT_EQ(arena.agent().work_at(arena.plan.rollout_sums)[3], 0.0f);
+    EXPECT_EQ(arena.agent().work_at(arena.plan.rollout_sums)[4 + 3], 1.0f);
+  }
+}
+
+// A ring that no cache holds is written past the caches, in rows that are aligned to a register and
+// in others.
+TYPED_TEST(RolloutTest, ALargeRingHoldsTheRecordsOfASmallOne) {
+  const auto run = [](int rows) {
+    Config c = rollout_config(1001);
+    c.replay.capacity = 1001 * rows;
+    c.replay.warmup_steps = 1001 * 3;
+    auto arena = std::make_unique<TestArena<TypeParam, float>>(c);
+    arena->template run<Initialise>();
+    for (int i = 0; i < 2; ++i) roll_out(*arena);
+    return arena;
+  };
+  const auto small = run(10), large = run(600);
+  ASSERT_GT(large->plan.ring_rows * 1001 * 16, uint64_t{8} << 20);
+  const float* a = small->agent().at(small->plan.ring);
+  const float* b = large->agent().at(large->plan.ring);
+  EXPECT_TRUE(std::equal(a, a + 6 * 1001 * 4, b));
+  EXPECT_EQ(b[6 * 1001 * 4], 0.0f);
 }
 
 TYPED_TEST(RolloutTest, FrozenAgentsAndLaterSlicesStandStill) {

@@ -65,8 +65,9 @@ void check_tile(Config config, double tolerance) {
     const auto batch = sampled_batch(arena.agent(), update);
     const reference::Ddpg ddpg = reference_of(arena.agent());
     std::vector<double> y(kRows), x(4 * kRows), next(3 * kRows);
-    for (size_t n = 0; n < kRows; ++n) {
-      const auto& t = batch[std::min(static_cast<size_t>(first) + n, batch.size() - 1)];
+    const size_t rows = std::min<size_t>(kRows, batch.size() - static_cast<size_t>(first));
+    for (size_t n = 0; n < rows; ++n) {
+      const auto& t = batch[static_cast<size_t>(first) + n];
       double reward;
       const reference::PendulumState state = {t.theta, t.theta_dot};
       const auto obs = reference::observe(state);
@@ -81,12 +82,12 @@ void check_tile(Config config, double tolerance) {
       y[n] = reference::td_target(ddpg, t);
     }
     for (size_t i = 0; i < x.size(); ++i) {
+      if (i % kRows >= rows) continue;  // those beyond the batch count for nothing
       EXPECT_TRUE(std::fabs(got.x[i] - x[i]) <= tolerance) << "x " << i;
-    }
-    for (size_t i = 0; i < next.size(); ++i) {
+      if (i >= next.size()) continue;
       EXPECT_TRUE(std::fabs(got.next_x[i] - next[i]) <= tolerance) << "next_x " << i;
     }
-    expect_near_norm(got.y.data(), y.data(), kRows, 20 * gemm_tolerance<Runner, T>(), 0.0, "y");
+    expect_near_norm(got.y.data(), y.data(), rows, 20 * gemm_tolerance<Runner, T>(), 0.0, "y");
   }
 }
 
