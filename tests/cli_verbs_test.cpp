@@ -110,6 +110,10 @@ TEST_F(CliVerbsTest, DoctorSaysWhatIsMissing) {
   EXPECT_EQ(doctor["device"], "cpu");
   EXPECT_EQ(doctor["plan"]["ring_rows"], 500000000);
   EXPECT_GT(doctor["plan"]["bytes"]["arena"], int64_t{64} * 1000 * 1000 * 1000);
+  for (const char* program :
+       {"rollout", "critic_gradient", "actor_gradient", "optimizer", "evaluate"}) {
+    EXPECT_GT(doctor["plan"]["shared_memory"][program], 1000) << program;  // bytes of a block
+  }
   EXPECT_TRUE(contains(run({"doctor", "--plan", "tiny.json"}).out,
                        {"CUDA: ", "plan of tiny.json: grid", "300 rows of replay"}));
 }
