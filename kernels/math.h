@@ -54,19 +54,19 @@ PENDULA_FN R sqrt(R x) {
   return per_lane(x, [](Scalar<R> y) { return std::sqrt(y); });
 }
 
-// Nearest integer, ties to even: one instruction, or the addition that pushes the fraction out of
-// the significand, for |x| < 2^22 (double: 2^51); larger numbers come back as they are, from floor
-// too.
+// Nearest integer, ties to even.
 template <class R>
 PENDULA_FN R round(R x) {
   using S = Scalar<R>;
 #if PENDULA_DEVICE || defined(__SSE4_1__)
-  return per_lane(x, [](S y) { return std::rint(y); });
-#endif
+  return per_lane(x, [](S y) { return std::rint(y); });  // one instruction
+#else
+  // The addition pushes the fraction out of the significand; larger numbers have none.
   constexpr S kBig = kIsFloat<R> ? S(8388608.0) : S(4503599627370496.0);
   constexpr S kMagic = S(1.5) * kBig;
   const R r = (x + R(kMagic)) - R(kMagic);
   return select(abs(x) < R(kBig / S(2)), r, x);
+#endif
 }
 template <class R>
 PENDULA_FN R floor(R x) {
@@ -89,15 +89,16 @@ struct QuarterTurns {
   R rest;
 };
 
-// For 8192 < |x|, by Payne and Hanek (1983): of the digits of 1 / (2 pi) those that give whole
+// For |x| >= 8192, by Payne and Hanek (1983): of the digits of 1 / (2 pi) those that give whole
 // turns are left out, so that 96 of them are enough. Rare, and so one number at a time.
 PENDULA_SHARED_FN QuarterTurns<float> far_quarter_turns(float x) {
   // 32 zeros, then 1 / (2 pi) in binary.
-  constexpr uint32_t kDigits[] = {0x00000000u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u,
-                                  0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau};
+  static constexpr uint32_t kDigits[] = {0x00000000u, 0x28be60dbu, 0x9391054au, 0x7f09d5f4u,
+                                         0x7d4d3770u, 0x36d8a566u, 0x4f10e410u, 0x7f9458eau};
   const uint32_t bits = bits_of(x);
   const uint32_t exponent = bits >> 23 & 0xff;
   if (exponent == 255) return {0, x - x};  // NaN
+  if (exponent < 127 + 13) return {0, x};  // a lane beside one that is meant
   // x = mantissa * 2^(exponent - 150). Digit i (1, 2, ...) stands for 2^-i.
   const uint32_t mantissa = (bits & 0x007fffffu) | 0x00800000u;
   const uint32_t skip = exponent - 150 + 32, at = skip / 32, by = skip % 32;
@@ -116,7 +117,7 @@ PENDULA_SHARED_FN QuarterTurns<float> far_quarter_turns(float x) {
           static_cast<float>(rest * 3.40612158008655459e-19)};  // 2 pi / 2^64
 }
 
-#if !PENDULA_CUDA
+#if !PENDULA_CUDA  // lane by lane; apart, so that both stay in registers
 PENDULA_SHARED_FN Lanes<float> far_rest(Lanes<float> x) {
   return per_lane(x, [](float y) { return far_quarter_turns(y).rest; });
 }
@@ -126,8 +127,6 @@ PENDULA_SHARED_FN Lanes<uint32_t> far_quarters(Lanes<float> x) {
   return q;
 }
 #endif
-PENDULA_FN float far_rest(float x) { return far_quarter_turns(x).rest; }
-PENDULA_FN uint32_t far_quarters(float x) { return far_quarter_turns(x).quarters; }
 
 // By Cody and Waite: pi / 2 in parts, the first of which have so few bits that a whole number
 // below 2^13 times a part, and what is left of x then, are exact.
@@ -153,8 +152,12 @@ PENDULA_FN QuarterTurns<R> quarter_turns(R x) {
 #endif
   const auto near = abs(x) <= R(8192.0f);
   if (!all(near)) {
-    q.rest = select(near, q.rest, far_rest(x));
-    q.quarters = select(near, q.quarters, far_quarters(x));
+    if constexpr (std::is_same_v<R, Scalar<R>>) {
+      q = far_quarter_turns(x);
+    } else {
+      q.rest = select(near, q.rest, far_rest(x));
+      q.quarters = select(near, q.quarters, far_quarters(x));
+    }
   }
   return q;
 }
