@@ -90,7 +90,8 @@ PENDULA_FN void multiply_words(uint32_t x, uint32_t m, uint32_t& high, uint32_t&
 template <class V>
 PENDULA_FN V multiply_low_halves(V a, V b) {
 #if defined(__AVX512F__)
-  if constexpr (sizeof(V) == 64) return V(_mm512_mul_epu32(__m512i(a), __m512i(b)));
+  // With a mask of all lanes: g++ 12 warns of an uninitialised value in the one without.
+  if constexpr (sizeof(V) == 64) return V(_mm512_maskz_mul_epu32(0xff, __m512i(a), __m512i(b)));
 #elif defined(__AVX2__)
   if constexpr (sizeof(V) == 32) return V(_mm256_mul_epu32(__m256i(a), __m256i(b)));
 #elif defined(__SSE2__)
