@@ -220,6 +220,7 @@ PENDULA_FN void store(T* p, Lanes<T> x) {
   std::memcpy(p, &x.v, sizeof x.v);
 }
 
+<<<<<<< ours
 // One element in every lane. By its own instruction: where several such elements lie side by side
 // the compiler makes a vector load and shuffles of them, which is slower.
 template <class T>
@@ -296,6 +297,10 @@ PENDULA_FN Lanes<T> sum_lanes(Lanes<T>* a) {
 
 // The same past the caches, to an aligned address: for what is not read again soon. Other threads
 // see it once stream_fence() has been called.
+=======
+// The same past the caches, to an aligned address: for what is not read again soon. Before another
+// thread reads it, the one that wrote it calls stream_fence().
+>>>>>>> theirs
 template <class V>
 PENDULA_FN void stream_store(float* p, V x) {
 #if defined(__AVX512F__)
@@ -307,13 +312,15 @@ PENDULA_FN void stream_store(float* p, V x) {
 #endif
   store(p, x);
 }
-inline void stream_fence() {
-#if defined(__SSE2__)
+
+#endif  // !PENDULA_CUDA
+
+// Makes what stream_store wrote visible before anything that is written later.
+PENDULA_FN void stream_fence() {
+#if !PENDULA_CUDA && defined(__SSE2__)
   _mm_sfence();
 #endif
 }
-
-#endif  // !PENDULA_CUDA
 
 // How many numbers a V holds, and number i of them.
 template <class V>

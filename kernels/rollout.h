@@ -286,6 +286,7 @@ struct Rollout {
     return as_real(!(zero == V(T(0))), zero);
   }
 
+  // The environments go back to the agent's state, sums over those of the tile to rollout_sums.
   template <class B>
   PENDULA_FN void save_tile(B& b, const AgentView<T>& agent, int tile, int n_envs,
                             const RolloutTile<T>& s) const {
@@ -315,6 +316,7 @@ struct Rollout {
     b.for_each(1, [&](int) {
       for (int d = 0; d < 4; ++d) sums[d] = sum[d];
     });
+    stream_fence();  // other threads sample the records next
   }
 
   // Whether records are written past the caches: where no cache holds the ring anyway.
