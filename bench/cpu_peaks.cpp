@@ -3,7 +3,7 @@
 #include "kernels/lanes.h"
 #include "kernels/philox.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 namespace {
 
 // A multiply-add takes about four cycles and two begin in each: eight sums suffice. Twelve and the
@@ -55,7 +55,7 @@ uint32_t philox_words(uint32_t calls, uint64_t key) {
 }
 
 }  // namespace
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS
 
 namespace pendula {
 

@@ -9,7 +9,7 @@
 #include "kernels/initialise.h"
 #include "kernels/iteration.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // Adds up what a program takes from shared().
 struct CountingBlock {
@@ -130,7 +130,7 @@ struct CpuProgramsOf {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS
 
 // Defines cpu_<Env>_<level>.
 #define PENDULA_CPU_PROGRAMS(Env) PENDULA_CPU_PROGRAMS_AT(Env, PENDULA_LEVEL)

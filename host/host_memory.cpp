@@ -99,8 +99,8 @@ HostMemory::HostMemory(uint64_t bytes) : bytes_(std::max<uint64_t>(bytes, 1)) {
                     bytes_ >> kMiB, std::generic_category().message(errno)));
   }
   p_ = static_cast<char*>(p);
-  // Large pages where the system has them: a ring, or a wide layer's weights, lie on more small ones
-  // than the processor keeps track of. Without them everything works.
+  // Large pages where the system has them: a ring, or a wide layer's weights, lie on more small
+  // ones than the processor keeps track of. Without them everything works.
   ::madvise(p_, bytes_, MADV_HUGEPAGE);
 }
 

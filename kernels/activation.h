@@ -4,7 +4,7 @@
 #include "kernels/choices.h"
 #include "kernels/math.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // tanh and silu of z; slope: the derivative, where silu needs it later (it cannot be had from the
 // value). Out of line, so that the epilogue of a matrix product stays small.
@@ -24,4 +24,4 @@ PENDULA_FN V slope_from_value(Activation a, V h) {
   return a == Activation::kTanh ? one - h * h : as_real(h > V(Scalar<V>(0)), h);
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

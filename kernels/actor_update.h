@@ -8,7 +8,7 @@
 #include "kernels/program.h"
 #include "kernels/replay_ring.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class Env, class T>
 struct ActorGradient {
@@ -79,4 +79,4 @@ struct ActorGradient {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -11,7 +11,7 @@
 #include "kernels/math.h"
 #include "kernels/program.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // The tensors of one of the two networks.
 template <class T>
@@ -157,4 +157,4 @@ struct AdamStep {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -5,7 +5,7 @@
 #include "kernels/math.h"
 #include "kernels/program.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // One block per agent.
 template <class Env, class T>
@@ -160,4 +160,4 @@ struct SetHalt {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

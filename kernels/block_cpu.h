@@ -8,7 +8,7 @@
 #include "kernels/gemm_cpu.h"
 #include "kernels/plan.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // A worker's scratch memory: what shared() hands out.
 struct Scratch {
@@ -118,4 +118,4 @@ class CpuBlock {
   std::size_t used_ = 0;
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -5,7 +5,7 @@
 #include "kernels/block_memory.h"
 #include "kernels/gemm_cuda.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // What b.gemm computes with; gemm_fp32 is always kFfma.
 enum class Products { kFfma, kTf32 };
@@ -131,4 +131,4 @@ class CudaBlock {
   BlockBump bump_;
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

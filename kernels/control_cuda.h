@@ -6,7 +6,7 @@
 
 #include "kernels/program.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // Before the loop: where the launch stands, from the counters and the host page. One block.
 template <class Env, class T>
@@ -55,4 +55,4 @@ struct NextTurn {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -10,7 +10,7 @@
 #include "kernels/program.h"
 #include "kernels/td_target.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class Env, class T>
 struct CriticGradient {
@@ -79,4 +79,4 @@ struct CriticGradient {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

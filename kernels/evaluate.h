@@ -5,7 +5,7 @@
 
 #include "kernels/rollout.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 inline constexpr int kStopSteps = 64;  // between two looks at the stop flag
 
@@ -72,4 +72,4 @@ struct Evaluate {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

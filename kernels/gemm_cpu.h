@@ -12,7 +12,7 @@
 
 #include "kernels/matrix.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 inline constexpr int kDotColumns = 4;  // up to so many rows or columns, dot products are cheaper
 
@@ -236,4 +236,4 @@ PENDULA_FN void gemm_narrow(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epi
   }
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

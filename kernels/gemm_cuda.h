@@ -11,7 +11,7 @@
 
 #include "kernels/matrix.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 inline constexpr int kThreads = 256;  // of a block
 inline constexpr int kWarps = kThreads / 32;
@@ -153,4 +153,4 @@ PENDULA_FN void gemm_tf32(int thread, int M, int N, int K, const Matrix<float>& 
   }
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

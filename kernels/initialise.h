@@ -8,7 +8,7 @@
 #include "kernels/program.h"
 #include "kernels/rollout.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class Env, class T>
 struct Initialise {
@@ -62,4 +62,4 @@ struct Initialise {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

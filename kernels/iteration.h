@@ -10,7 +10,7 @@
 #include "kernels/critic_update.h"
 #include "kernels/rollout.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // run(program) for each program in order.
 template <class Env, class T, class F>
@@ -29,4 +29,4 @@ void for_each_program(const Context<Env, T>& context, F run) {
   run(SetHalt<Env, T>{context});
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -15,7 +15,7 @@
 #include <immintrin.h>
 #endif
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class T>
 struct ScalarOf {
@@ -220,7 +220,6 @@ PENDULA_FN void store(T* p, Lanes<T> x) {
   std::memcpy(p, &x.v, sizeof x.v);
 }
 
-<<<<<<< ours
 // One element in every lane. By its own instruction: where several such elements lie side by side
 // the compiler makes a vector load and shuffles of them, which is slower.
 template <class T>
@@ -295,12 +294,8 @@ PENDULA_FN Lanes<T> sum_lanes(Lanes<T>* a) {
   return sum_stages<kLanes<T> / 2>(a);
 }
 
-// The same past the caches, to an aligned address: for what is not read again soon. Other threads
-// see it once stream_fence() has been called.
-=======
 // The same past the caches, to an aligned address: for what is not read again soon. Before another
 // thread reads it, the one that wrote it calls stream_fence().
->>>>>>> theirs
 template <class V>
 PENDULA_FN void stream_store(float* p, V x) {
 #if defined(__AVX512F__)
@@ -352,4 +347,4 @@ PENDULA_FN V load_as(const Scalar<V>* p) {
     return *p;
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

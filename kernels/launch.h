@@ -10,7 +10,7 @@
 #include "host/cuda/check.h"
 #include "kernels/block_cuda.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // control: where set, a program of a launch that has halted does nothing (the rest of an unrolled
 // turn). Fewer blocks than the program's grid may be resident: each then takes several in turn.
@@ -107,4 +107,4 @@ void launch_cooperative(cudaStream_t stream, void (*kernel)(Params...), int bloc
               std::forward<Args>(args)...);
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

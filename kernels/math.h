@@ -10,7 +10,7 @@
 
 #include "kernels/words.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class R>
 inline constexpr bool kIsFloat = std::is_same_v<Scalar<R>, float>;
@@ -287,4 +287,4 @@ PENDULA_FN double power(double x, uint64_t n) {
   return y;
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -3,7 +3,7 @@
 
 #include "kernels/lanes.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class T>
 struct Matrix {
@@ -20,4 +20,4 @@ PENDULA_FN Matrix<T> transposed(const T* p, int ld) {
   return {p, 1, ld};
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -14,7 +14,7 @@
 #include "kernels/matrix.h"
 #include "kernels/plan.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // What a forward pass leaves for backward.
 template <class T>
@@ -162,4 +162,4 @@ PENDULA_FN void input_delta(B& b, const NetworkLayout& net, int rows, const T* p
                           row_major(d, B::kLd), epilogue);
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -6,7 +6,7 @@
 #include "kernels/philox.h"
 #include "kernels/plan.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // sigma once `steps` environment steps (summed over the environments) have been taken.
 PENDULA_FN double sigma_at(const AgentHyper& h, uint64_t steps) {
@@ -89,4 +89,4 @@ PENDULA_FN V behaviour_action(V mu, V sigma, V number, V uniformly) {
   return select(uniformly == one, number, clamp(fma(sigma, number, mu), -one, one));
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

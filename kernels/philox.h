@@ -9,7 +9,7 @@
 
 #include "kernels/math.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 enum class Purpose : uint32_t {
   kInit = 1,          // index: element of the tensor, dim: tensor, step 0
@@ -110,4 +110,4 @@ PENDULA_FN uint32_t below(uint32_t x, uint32_t n) {
   return static_cast<uint32_t>((static_cast<uint64_t>(x) * n) >> 32);
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -56,7 +56,7 @@
 
 // The instructions that a file is compiled for. The programs of kernels/ are compiled once per
 // level into one binary, so everything whose code depends on it lives in a namespace of its own:
-// `namespace pendula::inline PENDULA_LEVEL`. Plain data (plan.h, report.h, choices.h) does not.
+// `namespace PENDULA_PROGRAMS`. Plain data (plan.h, report.h, choices.h) does not.
 //
 // PENDULA_EMULATE_AVX512, for tests on machines without it: the vectors of avx512, and so its bits,
 // on the instructions of avx2. Its namespace is another, as its code is.
@@ -73,8 +73,9 @@
 #else
 #define PENDULA_LEVEL portable
 #endif
+#define PENDULA_PROGRAMS pendula::inline PENDULA_LEVEL
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // Bytes of the widest vector register of the level.
 #if defined(__AVX512F__) || defined(PENDULA_EMULATE_AVX512)
@@ -93,4 +94,4 @@ inline constexpr const char* kSimdLevel = "avx512";
 inline constexpr const char* kSimdLevel = PENDULA_TEXT(PENDULA_LEVEL);
 #endif
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -8,7 +8,7 @@
 
 #include "kernels/plan.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class Env, class T>
 struct Context {
@@ -31,4 +31,4 @@ struct Place {
 };
 PENDULA_FN Place place(int block, int parts) { return {block / parts, block % parts}; }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -7,7 +7,7 @@
 
 #include "kernels/lanes.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 #if !PENDULA_CUDA
 
@@ -78,4 +78,4 @@ PENDULA_FN void store_records(Scalar<V>* p, const V* fields, int live, bool stre
   }
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

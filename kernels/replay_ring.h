@@ -9,7 +9,7 @@
 #include "kernels/philox.h"
 #include "kernels/plan.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // Rows that may be sampled once `rows` have been written. With policy_lag 1 the next rollout may
 // run beside the updates, so the rows that it overwrites are left out.
@@ -118,4 +118,4 @@ PENDULA_FN void sample_tile(B& b, const AgentView<T>& agent,
   b.sync();
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

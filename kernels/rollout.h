@@ -9,7 +9,7 @@
 #include "kernels/record.h"
 #include "kernels/replay_ring.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // Initial states of episodes that start at `step`. index: of environment or episode, one (uint64_t)
 // or as many as V has lanes (Words<V>).
@@ -340,4 +340,4 @@ struct Rollout {
   }
 };
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

@@ -5,7 +5,7 @@
 #include "kernels/mlp.h"
 #include "kernels/replay_ring.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 // y: (kLd), `rows` of it. next_x: next_obs on entry; the target actor's action is written behind
 // it. Ends without a barrier.
@@ -35,4 +35,4 @@ PENDULA_FN void td_target(B& b, const AgentView<T>& agent, int rows, const Batch
   });
 }
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS

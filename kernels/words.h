@@ -6,7 +6,7 @@
 
 #include "kernels/lanes.h"
 
-namespace pendula::inline PENDULA_LEVEL {
+namespace PENDULA_PROGRAMS {
 
 template <class V>
 struct WordsOf {
@@ -119,4 +119,4 @@ PENDULA_FN Lanes<uint32_t> even_words(Lanes<uint64_t> a, Lanes<uint64_t> b) {
 }
 #endif
 
-}  // namespace pendula::inline PENDULA_LEVEL
+}  // namespace PENDULA_PROGRAMS
