@@ -181,42 +181,53 @@ bool is_product(const ProductShape& s, const std::vector<float>& a, const std::v
   return true;
 }
 
-Probe sgemm_probe(const ProductShape& s, bool small) {
+// Each thread computes a product of its own.
+Probe sgemm_probe(const ProductShape& s, int threads, bool small) {
   const double flop = 2.0 * static_cast<double>(s.m) * static_cast<double>(s.n * s.k);
   const int64_t times = small ? 1 : std::max<int64_t>(1, std::llround(1e8 / flop));
   Probe p;
   p.name = "sgemm";
   p.metric = "flop_per_second";
   p.precision = "fp32";
-  p.work = flop * static_cast<double>(times);
+  p.work = flop * static_cast<double>(times) * threads;
   p.sizes.emplace_back("m", static_cast<double>(s.m));
   p.sizes.emplace_back("n", static_cast<double>(s.n));
   p.sizes.emplace_back("k", static_cast<double>(s.k));
-  add_threads(p, 1);
+  add_threads(p, threads);
   struct State {
-    std::vector<float> a, b, c;
+    std::unique_ptr<Pool> pool;
+    std::vector<float> a, b;
+    std::vector<std::vector<float>> c;  // (threads) of (m, n)
   };
   auto state = std::make_shared<State>();
   p.call = [=] {
     const OpenBlas& blas = OpenBlas::instance();
     if (!blas.problem().empty()) throw Error(ExitCode::kUsage, blas.problem());
-    const auto multiply = [&] {
-      blas.sgemm(static_cast<int>(s.m), static_cast<int>(s.n), static_cast<int>(s.k),
-                 state->a.data(), state->b.data(), state->c.data());
+    const auto multiply = [&](int w, int64_t count) {
+      for (int64_t i = 0; i < count; ++i) {
+        blas.sgemm(static_cast<int>(s.m), static_cast<int>(s.n), static_cast<int>(s.k),
+                   state->a.data(), state->b.data(), state->c[static_cast<size_t>(w)].data());
+      }
     };
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     if (state->a.empty()) {
+      state->pool = std::make_unique<Pool>(threads);
       state->a = random_floats(s.m * s.k, 1);
       state->b = random_floats(s.k * s.n, 2);
-      state->c.assign(static_cast<size_t>(s.m * s.n), kNan);
-      multiply();
-      if (!is_product(s, state->a, state->b, state->c)) wrong("sgemm");
+      state->c.assign(static_cast<size_t>(threads),
+                      std::vector<float>(static_cast<size_t>(s.m * s.n), kNan));
+      state->pool->run([&](int w) { multiply(w, 1); });
+      for (const std::vector<float>& c : state->c) {
+        if (!is_product(s, state->a, state->b, c)) wrong("sgemm");
+      }
     }
-    state->c.back() = kNan;
+    for (std::vector<float>& c : state->c) c.back() = kNan;
     const Clock::time_point begin = Clock::now();
-    for (int64_t i = 0; i < times; ++i) multiply();
+    state->pool->run([&](int w) { multiply(w, times); });
     const double seconds = seconds_since(begin);
-    if (!std::isfinite(state->c.back())) wrong("sgemm");
+    for (const std::vector<float>& c : state->c) {
+      if (!std::isfinite(c.back())) wrong("sgemm");
+    }
     return seconds;
   };
   return p;
@@ -238,7 +249,9 @@ std::vector<Probe> cpu_probes(const std::string& level, const std::vector<int>& 
   std::vector<Probe> probes;
   const auto mebibytes = [&](size_t n) { return small ? size_t{12288} : n << 20; };
   for (const int t : threads) probes.push_back(fma_probe(peaks, t, small));
-  for (const ProductShape& s : shapes) probes.push_back(sgemm_probe(s, small));
+  for (const ProductShape& s : shapes) {
+    for (const int t : threads) probes.push_back(sgemm_probe(s, t, small));
+  }
   // A third of a cache of 32 KiB and more, and of one of 512 KiB and more, is left for the rest.
   probes.push_back(triad_probe(peaks, "triad_l1", size_t{24} << 10, 1));
   probes.push_back(triad_probe(peaks, "triad_l2", size_t{384} << 10, 1));

@@ -24,8 +24,10 @@ def machine_rows():
             for threads in (1, 2)]
     rows += [row("machine", times * TRIAD, case=case, threads=1, metric=moved)
              for case, times in (("triad_l1", 5), ("triad_l2", 2.5), ("triad_memory", 1))]
-    rows += [row("machine", times * SGEMM, case="sgemm", m=m, n=n, k=n, threads=1, metric=flops)
-             for m, n, times in ((100, 64, 0.9), (128, 64, 1), (256, 256, 1.02))]
+    rows += [row("machine", threads * times * SGEMM, case="sgemm", m=m, n=n, k=n, threads=threads,
+                 metric=flops)
+             for m, n, times in ((100, 64, 0.9), (128, 64, 1), (256, 256, 1.02))
+             for threads in (1, 2)]
     return rows
 
 
