@@ -10,8 +10,8 @@
 namespace pendula {
 
 // level: one of simd_levels(). Keys of a row: "threads" of 1 and of each further count. `shapes`
-// are the products that OpenBLAS is asked for, one by each thread. Nothing is allocated before a probe's
-// first call; its memory goes with the probe. small: arrays of a few KiB, for tests.
+// are the products that OpenBLAS is asked for, one by each thread. Nothing is allocated before a
+// probe's first call; its memory goes with the probe. small: arrays of a few KiB, for tests.
 //
 // A probe that cannot be measured here (no OpenBLAS) throws Error(kUsage) when called; `problem` of
 // OpenBlas::instance() says so before.

@@ -53,8 +53,8 @@ double record_bytes(const Config& c) {
   return 4.0 * make_plan(c, *find_environment(c.env.id), 4).plan.record_size;
 }
 
-// The machine's rate of products of that shape, times `scale`: OpenBLAS's, each thread with products
-// of its own, or the GPU's peak at that precision.
+// The machine's rate of products of that shape, times `scale`: OpenBLAS's, each thread with
+// products of its own, or the GPU's peak at that precision.
 Ceiling product_ceiling(const Target& t, const ProductShape& s, int threads,
                         const std::string& precision, double scale) {
   Ceiling ceiling;

@@ -70,7 +70,8 @@ struct CpuProgramsOf {
     c.shared<T>((16 + p.action_dim) * CpuBlock::kLd);
     int widest = p.obs_dim + p.action_dim;
     if (widest_hidden(p) > widest) widest = widest_hidden(p);
-    return (c.bytes + transpose_bytes<T>(widest, kRows) + 4096) / 4096 * 4096;
+    const uint64_t product = transpose_bytes<T>(widest, kRows) + packing_bytes<T>(widest);
+    return (c.bytes + product + 4096) / 4096 * 4096;
   }
 
   static void initialise(const CpuSetup& setup, const CpuWorker& worker) {

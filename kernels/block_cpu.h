@@ -83,7 +83,7 @@ class CpuBlock {
   // precision.
   template <class T, class E>
   PENDULA_FN void gemm(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epilogue) {
-    gemm_wide<T>(M, N, K, A, B, transpose_buffer<T>(M, N, K, B), epilogue);
+    gemm_wide<T>(M, N, K, A, B, product_room<T>(M, N, K, B), epilogue);
   }
   template <class T, class E>
   PENDULA_FN void gemm_fp32(int M, int N, int K, Matrix<T> A, Matrix<T> B, E epilogue) {
@@ -104,11 +104,13 @@ class CpuBlock {
   }
 
  private:
-  // Room to transpose B(k, n) when it lies contiguous in k; taken from the free end of the scratch.
+  // Room for what gemm_wide makes of B(k, n) first; taken from the free end of the scratch.
   template <class T>
-  T* transpose_buffer(int M, int N, int K, Matrix<T> B) {
-    if (!needs_transpose(M, N, B)) return nullptr;
-    const std::size_t bytes = transpose_bytes<T>(N, K);
+  T* product_room(int M, int N, int K, Matrix<T> B) {
+    std::size_t bytes = 0;
+    if (needs_transpose(M, N, B)) bytes = transpose_bytes<T>(N, K);
+    if (needs_packing(M, K, B)) bytes = packing_bytes<T>(K);
+    if (bytes == 0) return nullptr;
     if (used_ + bytes > scratch_.bytes) throw std::logic_error("block scratch is too small");
     return reinterpret_cast<T*>(scratch_.base + used_);
   }

@@ -2,7 +2,8 @@
 // epilogue register by register. A is read one element at a time and broadcast, at any strides; B
 // is read in registers along n. A B that lies contiguous in k (a weight gradient, which contracts
 // over the rows of the batch) is transposed into scratch first, or multiplied by dot products where
-// C is narrow.
+// C is narrow. Of a deep product the columns of B that a tile reads are packed first: where they
+// lie apart they fill the innermost cache, and A has no room.
 //
 // A tile of C is held in registers: kTileRows[NV] rows, NV registers wide, so that there are enough
 // sums in flight to hide the latency of a multiply-add, and few loads per multiply-add.
@@ -32,6 +33,15 @@ inline constexpr int kTileRows[] = {0, 6, 4};
 template <class T>
 PENDULA_FN bool needs_transpose(int M, int N, const Matrix<T>& B) {
   return B.col != 1 && N > kDotColumns && M > kDotColumns;
+}
+// Whether columns of B are packed: from so deep and so high a product on that it pays.
+template <class T>
+PENDULA_FN bool needs_packing(int M, int K, const Matrix<T>& B) {
+  return B.col == 1 && K > 128 && M >= 32;
+}
+template <class T>
+PENDULA_FN std::size_t packing_bytes(int K) {
+  return static_cast<std::size_t>(K) * kTileWidth * kLanes<T> * sizeof(T);
 }
 template <class T>
 PENDULA_FN int transpose_ld(int N) {
@@ -94,10 +104,20 @@ PENDULA_FN void gemm_rows(int m, int M, int n0, int valid, int K, const Matrix<T
   }
 }
 
-// NV registers of columns, all rows.
+// NV registers of columns, all rows. packed: room for packing_bytes, or null.
 template <class T, int NV, class E>
 PENDULA_FN void gemm_panel(int M, int n0, int valid, int K, const Matrix<T>& A, const T* b, int ldb,
-                           E& epilogue) {
+                           T* packed, E& epilogue) {
+  constexpr int W = kLanes<T>;
+  if (packed != nullptr) {
+    for (int k = 0; k < K; ++k) {
+      const T* row = b + static_cast<long>(k) * ldb;
+      T* to = packed + static_cast<long>(k) * NV * W;
+      for_constants<NV>([&](auto v) PENDULA_INLINE { store(to + v * W, load_lanes(row + v * W)); });
+    }
+    b = packed;
+    ldb = NV * W;
+  }
   gemm_rows<T, kTileRows[NV], NV>(0, M, n0, valid, K, A, b, ldb, epilogue);
 }
 
@@ -186,10 +206,10 @@ PENDULA_FN void gemm_dot(int M, int N, int K, const Matrix<T>& A, const Matrix<T
   }
 }
 
-// The general product. transposed_b: room for transpose_bytes where needs_transpose, else null.
+// The general product. room: for transpose_bytes where needs_transpose, for packing_bytes where
+// needs_packing, else null.
 template <class T, class E>
-PENDULA_FN void gemm_wide(int M, int N, int K, Matrix<T> A, Matrix<T> B, T* transposed_b,
-                          E epilogue) {
+PENDULA_FN void gemm_wide(int M, int N, int K, Matrix<T> A, Matrix<T> B, T* room, E epilogue) {
   constexpr int W = kLanes<T>;
   if (B.col != 1 && !needs_transpose(M, N, B)) {
     gemm_dot(M, N, K, A, B, epilogue);
@@ -197,10 +217,12 @@ PENDULA_FN void gemm_wide(int M, int N, int K, Matrix<T> A, Matrix<T> B, T* tran
   }
   const T* b = B.p;
   int ldb = B.row;
-  if (transposed_b != nullptr) {
+  T* packed = room;
+  if (B.col != 1) {
     ldb = transpose_ld<T>(N);
-    transpose(N, K, B.p, B.col, transposed_b, ldb);
-    b = transposed_b;
+    transpose(N, K, B.p, B.col, room, ldb);
+    b = room;
+    packed = nullptr;
   }
   for (int n = 0; n < N;) {
     const int left = (N - n + W - 1) / W;
@@ -209,7 +231,8 @@ PENDULA_FN void gemm_wide(int M, int N, int K, Matrix<T> A, Matrix<T> B, T* tran
     for_constants<kTileWidth>([&](auto i) PENDULA_INLINE {
       constexpr int NV = i + 1;
       if (width == NV)
-        gemm_panel<T, NV>(M, n, N - n < NV * W ? N - n : NV * W, K, A, b + n, ldb, epilogue);
+        gemm_panel<T, NV>(M, n, N - n < NV * W ? N - n : NV * W, K, A, b + n, ldb, packed,
+                          epilogue);
     });
     n += width * W;
   }

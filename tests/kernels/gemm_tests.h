@@ -101,9 +101,9 @@ void check_gemm(int M, int N, int K, Layout a, Layout b, bool fp32) {
 
 template <class Runner, class T>
 void check_all_gemms() {
-  std::vector<std::array<int, 3>> sizes = {{1000, 1, 33}, {33, 1000, 31}, {31, 33, 1000},
-                                           {64, 64, 64},  {6, 64, 1},     {400, 64, 30},
-                                           {1, 64, 1000}, {4, 5, 64},     {5, 4, 64}};
+  std::vector<std::array<int, 3>> sizes = {
+      {1000, 1, 33}, {33, 1000, 31}, {31, 33, 1000}, {64, 64, 64},  {6, 64, 1},  {400, 64, 30},
+      {1, 64, 1000}, {4, 5, 64},     {5, 4, 64},     {40, 70, 200}, {33, 8, 129}};
   for (int m : {1, 5, 31, 33}) {
     for (int n : {1, 5, 31, 33}) {
       for (int k : {1, 5, 31, 33}) sizes.push_back({m, n, k});
