@@ -135,6 +135,7 @@ UNITS = {
 
 def si(value, unit=""):
     """8.52 k updates/s, 75 GFLOP/s: three digits and the SI's prefix."""
+    value = float(f"{value:.2e}")  # 999.7 becomes 1 k: the prefix is that of the rounded number
     exponent = next(e for e in (12, 9, 6, 3, 0, -3, -6, -9) if abs(value) >= 10.0**e or e == -9)
     prefix = {12: "T", 9: "G", 6: "M", 3: "k", 0: "", -3: "m", -6: "u", -9: "n"}[exponent]
     gap = " " if unit[:1].islower() and unit != "s" and prefix else ""
@@ -220,5 +221,8 @@ def print_faults(faults):
 if __name__ == "__main__":
     try:
         main(sys.argv[1:])
-    except reports.BadReport as error:
+    except (reports.BadReport, OSError) as error:
         sys.exit(f"bench-check: {error}")
+    except (KeyError, TypeError, ValueError) as error:
+        sys.exit(f"bench-check: {' '.join(sys.argv[2:])}: a row or the machine block lacks a value, "
+                 f"or has one of another kind ({type(error).__name__}: {error})")

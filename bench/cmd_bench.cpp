@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -65,10 +66,40 @@ Effort effort_of(const BenchOptions& o) {
   return e;
 }
 
-// Throws Error(kFiles) where the report could not be written, before minutes are spent on it.
-void check_writable(const std::string& file) {
-  const std::filesystem::path parent = std::filesystem::absolute(file).parent_path();
-  if (::access(parent.c_str(), W_OK) != 0) throw_file_error("write into", parent, errno);
+// The file that the report replaces or creates, links followed. Throws Error where it could not be
+// written, before minutes are spent on it.
+std::filesystem::path report_file(const std::string& name) {
+  namespace fs = std::filesystem;
+  std::error_code error;
+  fs::path file = fs::weakly_canonical(name, error);
+  if (error) throw_file_error("write", name, error.value());
+  const fs::file_status status = fs::status(file, error);
+  if (fs::exists(status) && !fs::is_regular_file(status)) {
+    throw Error(ExitCode::kUsage,
+                fmt::format("--json {}: it is no file that a report can replace; name a file, or - "
+                            "for standard output",
+                            name));
+  }
+  if (!file.has_filename()) throw_file_error("write", name, EISDIR);
+  const fs::path temporary = temporary_neighbour(file);  // as write_text_atomically does
+  const int fd = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+  if (fd < 0) throw_file_error("write", name, errno);
+  ::close(fd);
+  ::unlink(temporary.c_str());
+  return file;
+}
+
+// Throws Error(kUsage) for options that would do nothing.
+void check_together(const BenchOptions& o) {
+  const bool measures = !o.suites.empty() || !o.filters.empty() || !o.threads.empty() ||
+                        !o.json.empty() || o.repeats > 0 || o.seconds != 0.0 || o.short_form ||
+                        o.tiny || o.list;
+  const auto refuse = [](const char* what) { throw Error(ExitCode::kUsage, what); };
+  if (!o.compare.empty() && measures) {
+    refuse("--compare takes two reports and measures nothing; leave the other options away");
+  }
+  if (o.list && !o.json.empty()) refuse("--list measures nothing; leave --json away");
+  if (o.tiny && o.short_form) refuse("--tiny and --short are two forms; take one");
 }
 
 bool wanted(const BenchOptions& o, const std::string& suite) {
@@ -138,6 +169,7 @@ void warn_of_spread(const std::vector<Row>& rows) {
 }  // namespace
 
 int run_bench(const BenchOptions& o, std::ostream& out) {
+  check_together(o);
   if (o.compare.size() == 2) return compare_files(o.compare[0], o.compare[1], out);
   for (const std::string& suite : o.suites) {
     const auto& names = suite_names();
@@ -150,7 +182,8 @@ int run_bench(const BenchOptions& o, std::ostream& out) {
     list(cases, out);
     return 0;
   }
-  if (!o.json.empty() && o.json != "-") check_writable(o.json);
+  std::filesystem::path file;
+  if (!o.json.empty() && o.json != "-") file = report_file(o.json);
   nlohmann::ordered_json machine = machine_block(target);
   std::vector<Row> rows = measure(std::move(cases), effort_of(o), [&](const std::string& group) {
     if (!o.quiet) std::cerr << "bench: " << group << '\n';
@@ -164,7 +197,7 @@ int run_bench(const BenchOptions& o, std::ostream& out) {
     return 0;
   }
   print_table(machine, rows, out);
-  if (!o.json.empty()) write_text_atomically(o.json, report.dump(2) + "\n");
+  if (!file.empty()) write_text_atomically(file, report.dump(2) + "\n");
   return 0;
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <set>
 
 #include "bench/report.h"
 #include "host/error.h"
@@ -29,15 +30,23 @@ Keys identity(const ordered_json& row) {
 const ordered_json& rows_of(const ordered_json& report, const std::string& name) {
   const bool whole = report.is_object() && report.contains("rows") && report["rows"].is_array();
   const auto is_row = [](const ordered_json& row) {
-    return row.is_object() && row.contains("metric");
+    const auto is_text = [&](const char* key) { return row.contains(key) && row[key].is_string(); };
+    return row.is_object() && is_text("metric") && is_text("suite");
   };
   if (!whole || !std::all_of(report["rows"].begin(), report["rows"].end(), is_row)) {
     throw Error(ExitCode::kUsage,
                 name +
                     " is no report of `pendula bench --json`: it has no \"rows\", "
-                    "each with a \"metric\"");
+                    "each with a \"suite\" and a \"metric\"");
   }
   return report["rows"];
+}
+
+std::string text_of(const Keys& keys) {
+  const auto backend = keys.find("backend");
+  const bool named = backend != keys.end() && backend->is_string();
+  return fmt::format("{} {} {}", keys["suite"].get<std::string>(),
+                     named ? backend->get<std::string>() : "", row_text(keys));
 }
 
 bool is_measured(const ordered_json& row) { return !row.contains("not_measured"); }
@@ -101,6 +110,18 @@ const char* word(Verdict v) {
   return "";
 }
 
+// Throws Error(kUsage) where a row is there twice: which one counts?
+void check_once(const ordered_json& rows, const std::string& name) {
+  std::set<std::string> seen;
+  for (const ordered_json& row : rows) {
+    const Keys keys = identity(row);
+    if (is_measured(row) && !seen.insert(nlohmann::json(keys).dump()).second) {
+      throw Error(ExitCode::kUsage, fmt::format("{} has the row {} {} twice; measure again", name,
+                                                text_of(keys), keys.value("metric", "")));
+    }
+  }
+}
+
 // What a report says of its machine under that key, as text.
 std::string machine_text(const ordered_json& report, const char* key) {
   const auto machine = report.find("machine");
@@ -116,6 +137,8 @@ std::vector<Comparison> compare_reports(const ordered_json& first, const ordered
                                         const std::string& second_name) {
   const ordered_json& a = rows_of(first, first_name);
   const ordered_json& b = rows_of(second, second_name);
+  check_once(a, first_name);
+  check_once(b, second_name);
   std::vector<Comparison> all;
   for (const ordered_json& row : a) {
     if (!is_measured(row)) continue;
@@ -145,10 +168,9 @@ int compare_files(const std::string& first, const std::string& second, std::ostr
     if (x != y) out << fmt::format("not the same {}: \"{}\" and \"{}\"\n", key, x, y);
   }
   Table table({"row", "metric", "ratio", "noise", ""});
-  int slower = 0, compared = 0, missing = 0;
+  int slower = 0, compared = 0, missing = 0, not_finite = 0;
   for (const Comparison& c : all) {
-    const std::string what = fmt::format("{} {} {}", c.keys.value("suite", ""),
-                                         c.keys.value("backend", ""), row_text(c.keys));
+    const std::string what = text_of(c.keys);
     const std::string metric = c.keys.value("metric", "");
     if (alone(c)) {
       ++missing;
@@ -156,7 +178,12 @@ int compare_files(const std::string& first, const std::string& second, std::ostr
       continue;
     }
     ++compared;
-    if (c.verdict == Verdict::kSlower || c.verdict == Verdict::kNotFinite) ++slower;
+    if (c.verdict == Verdict::kNotFinite) {
+      ++not_finite;
+      table.add({what, metric, "", "", word(c.verdict)});
+      continue;
+    }
+    if (c.verdict == Verdict::kSlower) ++slower;
     table.add({what, metric, fmt::format("{:.3f}", c.ratio),
                fmt::format("{:.1f}%", 100.0 * c.noise), word(c.verdict)});
   }
@@ -166,7 +193,10 @@ int compare_files(const std::string& first, const std::string& second, std::ostr
       "and "
       "the noise; {} rows in one report alone\n",
       compared, second, first, slower, 100.0 * kRegression, missing);
-  return slower > 0 ? 1 : 0;
+  if (not_finite > 0) {
+    out << fmt::format("{} rows have no median or spread that is a number above 0\n", not_finite);
+  }
+  return slower + not_finite > 0 ? 1 : 0;
 }
 
 }  // namespace pendula

@@ -29,8 +29,8 @@ struct Comparison {
 };
 
 // The rows that were measured in either report, in the order of the first and then the second. Rows
-// are the same where all keys but the figures are. Throws Error(kUsage) for what is no report,
-// `name` saying which.
+// are the same where all keys but the figures are. Throws Error(kUsage) for what is no report
+// and for a row that is there twice, `name` saying where.
 std::vector<Comparison> compare_reports(const nlohmann::ordered_json& first,
                                         const nlohmann::ordered_json& second,
                                         const std::string& first_name,

@@ -64,7 +64,7 @@ Probe triad_probe(const CpuPeaks& peaks, const std::string& name, size_t bytes, 
   // Each thread has its own three arrays, on pages that it touched first.
   struct State {
     std::unique_ptr<Pool> pool;
-    std::vector<std::vector<float>> arrays;  // (threads) of (3 n)
+    std::vector<std::unique_ptr<float[]>> arrays;  // (threads) of (3 n)
   };
   const size_t n =
       std::max<size_t>(64, bytes / static_cast<size_t>(threads) / 3 / sizeof(float) / 64 * 64);
@@ -80,23 +80,26 @@ Probe triad_probe(const CpuPeaks& peaks, const std::string& name, size_t bytes, 
   p.call = [=, triad = peaks.triad] {
     constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
     if (state->pool == nullptr) {
-      state->pool = std::make_unique<Pool>(threads);
-      state->arrays.resize(static_cast<size_t>(threads));
-      state->pool->run([&](int w) {
-        std::vector<float>& all = state->arrays[static_cast<size_t>(w)];
-        all.resize(3 * n);
-        std::fill_n(all.begin(), n, kNan);
-        std::fill_n(all.begin() + static_cast<long>(n), n, 1.0f);
-        std::fill_n(all.begin() + static_cast<long>(2 * n), n, 2.0f);
+      state->arrays.clear();
+      for (int t = 0; t < threads; ++t) {
+        state->arrays.push_back(std::make_unique_for_overwrite<float[]>(3 * n));
+      }
+      auto pool = std::make_unique<Pool>(threads);
+      pool->run([&](int w) {
+        float* all = state->arrays[static_cast<size_t>(w)].get();
+        std::fill_n(all, n, kNan);
+        std::fill_n(all + n, n, 1.0f);
+        std::fill_n(all + 2 * n, n, 2.0f);
       });
+      state->pool = std::move(pool);
     }
     const Clock::time_point begin = Clock::now();
     state->pool->run([&](int w) {
-      float* a = state->arrays[static_cast<size_t>(w)].data();
+      float* a = state->arrays[static_cast<size_t>(w)].get();
       for (size_t i = 0; i < times; ++i) triad(n, a, a + n, a + 2 * n, 3.0f);
     });
     const double seconds = seconds_since(begin);
-    for (std::vector<float>& all : state->arrays) {
+    for (const auto& all : state->arrays) {
       for (const size_t i : {size_t{0}, n / 2, n - 1}) {
         if (!(all[i] == 7.0f)) wrong(name);
         all[i] = kNan;

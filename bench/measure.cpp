@@ -6,6 +6,7 @@
 #include <cmath>
 #include <exception>
 #include <iterator>
+#include <new>
 
 #include "host/error.h"
 
@@ -46,6 +47,8 @@ struct Running {
       } else {
         failure = std::current_exception();
       }
+    } catch (const std::bad_alloc&) {
+      not_measured = "there is not enough memory";
     } catch (...) {
       failure = std::current_exception();
     }

@@ -29,22 +29,24 @@ const char* advice(int error_number) {
   switch (error_number) {
     case ENOSPC:
     case EDQUOT:
-      return "free some space, or name another directory with --run-dir";
+      return "free some space, or name another place (a run's: --run-dir)";
     case EFBIG:
       return "raise the limit on file sizes (ulimit -f), or keep fewer transitions";
     case EROFS:
     case EACCES:
     case EPERM:
-      return "check the permissions, or name another directory with --run-dir";
+      return "check the permissions, or name another place (a run's: --run-dir)";
     case ENOENT:
       return "check the path";
     case ENOTDIR:
-      return "a part of the path is a file; name another directory (--run-dir)";
+      return "a part of the path is a file; name another place (a run's: --run-dir)";
     case EISDIR:
       return "it is a directory where a file is expected";
     case EEXIST:
     case ENOTEMPTY:
       return "something of this name is already there; move it away";
+    case ENAMETOOLONG:
+      return "name a shorter one";
     case EIO:
       return "the disk reports a fault; copy what is still readable to another one";
     case EMFILE:

@@ -3,6 +3,8 @@
 #include <signal.h>
 
 #include <CLI/CLI.hpp>
+#include <cmath>
+#include <cstdlib>
 #include <iostream>
 #include <limits>
 #include <new>
@@ -260,7 +262,8 @@ int run(int argc, char** argv) {
   bench_cmd->add_option("SUITE", b.suites, "machine, env, rollout, update, train (all of them)");
   bench_cmd->add_option("--filter", b.filters, "Rows to measure: KEY=VALUE,KEY=VALUE|VALUE,...")
       ->allow_extra_args(false);
-  bench_cmd->add_option("--json", b.json, "Write the report to this file too; - for stdout alone");
+  bench_cmd->add_option("--json", b.json, "Write the report to this file too; - for stdout alone")
+      ->check([](const std::string& name) { return name.empty() ? "it takes a file" : ""; });
   bench_cmd->add_option("--compare", b.compare, "Compare two reports; 1 where the second is slower")
       ->expected(2);
   bench_cmd->add_option("--device", b.device, "auto, cpu, cuda or cuda:N")->capture_default_str();
@@ -269,14 +272,18 @@ int run(int argc, char** argv) {
       ->check(CLI::IsMember({"auto", "sse2", "avx2", "avx512"}));
   bench_cmd->add_option("--threads", b.threads, "CPU threads, e.g. 1,2 (one, and all cores)")
       ->delimiter(',')
+      ->allow_extra_args(false)
       ->check(CLI::Range(1, 1024));
   bench_cmd->add_option("--repeats", b.repeats, "Repeats of each case (11)")
       ->check(CLI::Range(1, 1000));
   bench_cmd
       ->add_option("--seconds", b.seconds,
                    "Seconds of a repeat, at least (0.2); of the warm-up five times that, at most 1")
-      ->check(CLI::Range(1e-6, 3600.0));
-  bench_cmd->add_flag("--short", b.short_form, "Fewer sizes and short repeats: a minute at most");
+      ->check(CLI::Range(1e-6, 3600.0))
+      ->check([](const std::string& text) {  // not a number is in every range
+        return std::isfinite(std::atof(text.c_str())) ? "" : "it takes a number";
+      });
+  bench_cmd->add_flag("--short", b.short_form, "Fewer sizes and short repeats: about a minute");
   bench_cmd->add_flag("--tiny", b.tiny, "The smallest sizes: to test, not to measure");
   bench_cmd->add_flag("--list", b.list, "Name the rows and measure nothing");
   bench_cmd->add_flag("--quiet", b.quiet, "No progress");

@@ -1,6 +1,11 @@
 #include "host/pool.h"
 
+#include <fmt/format.h>
+
+#include <system_error>
+
 #include "host/cpu_programs.h"
+#include "host/error.h"
 
 namespace pendula {
 namespace {
@@ -18,10 +23,21 @@ void pause() {
 void wait_for_others(Pool& pool) { pool.barrier(); }
 
 Pool::Pool(int workers) : workers_(workers < 1 ? 1 : workers) {
-  for (int w = 1; w < workers_; ++w) threads_.emplace_back([this, w] { serve(w); });
+  try {
+    for (int w = 1; w < workers_; ++w) threads_.emplace_back([this, w] { serve(w); });
+  } catch (const std::system_error& error) {
+    const size_t started = threads_.size() + 1;
+    quit();
+    throw Error(ExitCode::kMemory,
+                fmt::format("the system refuses a thread ({}) after {} of {}; lower --threads, or "
+                            "raise the limits (ulimit -u, ulimit -v)",
+                            error.code().message(), started, workers_));
+  }
 }
 
-Pool::~Pool() {
+Pool::~Pool() { quit(); }
+
+void Pool::quit() {
   {
     const std::lock_guard lock(mutex_);
     quit_ = true;

@@ -13,7 +13,7 @@ namespace pendula {
 
 class Pool {
  public:
-  explicit Pool(int workers);
+  explicit Pool(int workers);  // throws Error(kMemory) where the system refuses a thread
   ~Pool();
   Pool(const Pool&) = delete;
   Pool& operator=(const Pool&) = delete;
@@ -29,6 +29,7 @@ class Pool {
 
  private:
   void serve(int worker);
+  void quit();  // ends the threads
 
   const int workers_;
   std::vector<std::thread> threads_;

@@ -301,8 +301,8 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
   if (!options.quiet) {
     const auto resumed = from ? std::optional(from->checkpoint) : std::nullopt;
     tell_start(config, device, run->path(), resumed, exact);
-    tell_simd_level(simd_before, device);
   }
+  tell_simd_level(simd_before, device);  // a warning
   Training training(config, options, signals, std::move(*run), std::move(backend));
   if (from) training.resume(exact);
   return training.run();

@@ -126,6 +126,11 @@ class Ratios(unittest.TestCase):
             self.assertIn("no limit", only(check.check_ratios(self.report)[0]))
             row.update(good)
 
+    def test_rows_of_a_gpu_do_not_count(self):
+        row = self.row(suite="update", network="2x64", batch=100, threads=1)
+        self.report["rows"].append({**row, "backend": "cuda", "median": 100 * row["median"]})
+        self.assertEqual(self.row(suite="update", network="2x64", batch=100, threads=1), row)
+
     def test_two_threads(self):
         bounds = (("2x64", 100, 1.36), ("2x64", 128, 1.36), ("2x256", 256, 1.5725))
         for network, batch, bound in bounds:
@@ -136,7 +141,13 @@ class Ratios(unittest.TestCase):
                 with self.subTest(network=network, batch=batch, times=times):
                     two["median"] = times * one["median"]
                     self.assertEqual(len(check.check_ratios(self.report)[0]), fails)
-            two["median"] = good
+            # Beside two threads of OpenBLAS that do no more than one and a half times the work.
+            limit = two["limit"]
+            two["limit"] = 1.5 * one["limit"]
+            for times, fails in ((bound + 0.001, 0), (bound - 0.001, 1)):
+                two["median"] = 0.75 * times * one["median"]
+                self.assertEqual(len(check.check_ratios(self.report)[0]), fails)
+            two.update(median=good, limit=limit)
 
     def test_one_core_has_no_two_threads(self):
         self.report["machine"]["cores"] = 1
@@ -227,7 +238,7 @@ class Tables(unittest.TestCase):
     def test_si(self):
         for value, unit, text in ((75.2e9, "FLOP/s", "75.2 GFLOP/s"), (1.2e-6, "s", "1.2 us"),
                                   (0.42e9, "steps/s", "420 M steps/s"), (3e-11, "s", "0.03 ns"),
-                                  (169, "updates/s", "169 updates/s")):
+                                  (169, "updates/s", "169 updates/s"), (999.7e6, "B/s", "1 GB/s")):
             self.assertEqual(check.si(value, unit), text)
 
     def test_a_page_with_and_without_its_marks(self):

@@ -13,6 +13,7 @@
 #include "bench/network.h"
 #include "bench/openblas.h"
 #include "bench/sizes.h"
+#include "bench/suites.h"
 #include "host/error.h"
 #include "host/simd.h"
 #include "kernels/philox.h"
@@ -268,6 +269,52 @@ TEST(BenchProbes, GatherSeesAWrongWord) {
   }
   uint64_t seed = 1;
   EXPECT_FALSE(gather(5, kLog2, nullptr, 0, seed));
+}
+
+// Of two threads: those who measure with one thread count once.
+TEST(BenchProbes, TwoThreadsDoTwiceTheWork) {
+  const auto probes = cpu_probes(choose_simd_level("auto"), {1, 2}, {{33, 17, 5}}, false);
+  int pairs = 0;
+  for (const Probe& one : probes) {
+    for (const Probe& two : probes) {
+      if (one.name != two.name || one.name.rfind("triad", 0) == 0) continue;
+      if (one.sizes.back().second != 1.0 || two.sizes.back().second != 2.0) continue;
+      ++pairs;
+      EXPECT_EQ(two.work, 2.0 * one.work) << one.name;
+    }
+  }
+  EXPECT_EQ(pairs, 2);  // fma, sgemm
+}
+
+// What a call's units become, and what divides the machine's rates.
+TEST(BenchSuites, UnitsAndLimitsOfARow) {
+  Target t;
+  t.backend = "cpu";
+  t.simd = "auto";
+  t.sizes = Sizes::kFull;
+  t.threads = {1, 2};
+  const auto find = [&](const std::string& suite, const Keys& keys) {
+    for (Case& c : suite_cases(suite, t)) {
+      if (has_keys(c.keys, keys)) return c;
+    }
+    throw std::logic_error("no such case");
+  };
+  const Case update = find("update", {{"network", "2x64"}, {"batch", 100}, {"threads", 2}});
+  ASSERT_EQ(update.quantities.size(), 1u);
+  EXPECT_EQ(update.quantities[0].per_unit, 64.0);
+  ASSERT_EQ(update.quantities[0].caps.size(), 1u);
+  EXPECT_EQ(update.quantities[0].caps[0].scale, 1.0 / (86528.0 * 100.0));  // docs/performance.md
+  EXPECT_TRUE(has_keys(update.quantities[0].caps[0].keys,
+                       {{"case", "sgemm"}, {"m", 100}, {"n", 64}, {"k", 64}, {"threads", 2}}));
+  const Case env = find("env", {{"num_envs", 1024}, {"rollout_length", 32}, {"threads", 1}});
+  EXPECT_EQ(env.quantities[0].per_unit, 1024.0 * 32.0);
+  EXPECT_EQ(env.quantities[0].caps[0].scale, 1.0 / 16.0);
+  const Case train = find("train", {{"num_envs", 4096}, {"threads", 1}});
+  ASSERT_EQ(train.quantities.size(), 2u);
+  EXPECT_EQ(train.quantities[0].per_unit, 4096.0);
+  EXPECT_EQ(train.quantities[1].metric, "updates_per_second");
+  EXPECT_EQ(train.quantities[1].caps[0].scale / train.quantities[0].caps[0].scale,
+            train.quantities[1].per_unit / train.quantities[0].per_unit);
 }
 
 // Every probe runs twice in its small form and checks itself. OpenBLAS may be missing: then its

@@ -117,6 +117,53 @@ TEST_F(CliBenchTest, CompareEndsWithOneForARegression) {
   expect_refused({"bench", "--compare", "a.json", "torn.json"}, 2, {"torn.json is no report"});
   expect_refused({"bench", "--compare", "a.json", "absent.json"}, 6, {"absent.json"});
   expect_refused({"bench", "--compare", "a.json"}, 2, {"--compare"});
+  expect_refused({"bench", "env", "--compare", "a.json", "b.json"}, 2, {"measures nothing"});
+}
+
+TEST_F(CliBenchTest, CompareOfReportsThatAreNoneOrOfOtherMachines) {
+  const auto report = [](const nlohmann::json& rows, const char* cpu) {
+    return nlohmann::json{{"machine", {{"cpu", cpu}}}, {"rows", rows}}.dump();
+  };
+  const nlohmann::json good = {
+      {"suite", "update"}, {"metric", "updates_per_second"}, {"median", 9.0}, {"spread", 0.01}};
+  nlohmann::json none = good, number = good;
+  none["median"] = nullptr;
+  number["metric"] = 5;
+  spit(path("a.json"), report(nlohmann::json::array({good}), "X"));
+  spit(path("y.json"), report(nlohmann::json::array({good}), "Y"));
+  spit(path("none.json"), report(nlohmann::json::array({none}), "X"));
+  spit(path("number.json"), report(nlohmann::json::array({number}), "X"));
+  spit(path("twice.json"), report(nlohmann::json::array({good, good}), "X"));
+  Output o = run({"bench", "--compare", "a.json", "y.json"});
+  EXPECT_EQ(o.code, 0);
+  EXPECT_TRUE(contains(o.out, {"not the same cpu: \"X\" and \"Y\""}));
+  o = run({"bench", "--compare", "a.json", "none.json"});
+  EXPECT_EQ(o.code, 1);
+  EXPECT_TRUE(contains(o.out, {"NOT FINITE", " 0 slower", "1 rows have no median"}));
+  expect_refused({"bench", "--compare", "a.json", "number.json"}, 2, {"number.json is no report"});
+  expect_refused({"bench", "--compare", "a.json", "twice.json"}, 2, {"twice.json", "twice"});
+}
+
+// The report replaces a file, where a link points, and nothing that is not a file.
+TEST_F(CliBenchTest, WhereTheReportGoes) {
+  const std::vector<std::string> bench = {"bench",     "update", "--tiny",    "--device", "cpu",
+                                          "--threads", "1",      "--repeats", "1",        "--json"};
+  const auto with = [&](const std::string& file) {
+    std::vector<std::string> all = bench;
+    all.push_back(file);
+    return all;
+  };
+  std::filesystem::create_directory(path("folder"));
+  spit(path("file"), "x");
+  expect_refused(with("folder"), 2, {"--json folder", "name a file"});
+  expect_refused(with("/dev/null"), 2, {"--json /dev/null"});
+  expect_refused(with("file/a.json"), 6, {"file/a.json"});
+  expect_refused(with(std::string(300, 'a')), 6, {"name a shorter one"});
+  expect_refused(with(""), 2, {"--json"});
+  std::filesystem::create_symlink("file", path("link"));
+  EXPECT_EQ(run(with("link")).code, 0);
+  EXPECT_TRUE(std::filesystem::is_symlink(path("link")));
+  EXPECT_TRUE(read_json(path("file")).contains("rows"));
 }
 
 TEST_F(CliBenchTest, ErrorsSayWhatThereIs) {
@@ -128,6 +175,10 @@ TEST_F(CliBenchTest, ErrorsSayWhatThereIs) {
   expect_refused({"bench", "--device", "cpu", "--filter", "network"}, 2, {"KEY=VALUE"});
   expect_refused({"bench", "--threads", "0"}, 2, {"--threads"});
   expect_refused({"bench", "--repeats", "0"}, 2, {"--repeats"});
+  expect_refused({"bench", "--seconds", "nan"}, 2, {"--seconds"});
+  expect_refused({"bench", "--list", "--json", "a.json"}, 2, {"--json"});
+  expect_refused({"bench", "--tiny", "--short"}, 2, {"--tiny"});
+  EXPECT_EQ(run({"bench", "--threads", "1", "update", "--list", "--device", "cpu"}).code, 0);
   expect_refused({"bench", "env", "--tiny", "--device", "cpu", "--json", "absent/a.json"}, 6,
                  {"absent"});
   Child child{{"bench", "env", "--tiny", "--device", "cuda"}};

@@ -198,6 +198,32 @@ TYPED_TEST(RolloutTest, ALargeRingHoldsTheRecordsOfASmallOne) {
   EXPECT_EQ(b[6 * 1001 * 4], 0.0f);
 }
 
+// What fills up a tile beside its environments takes steps too: it counts for nothing.
+TYPED_TEST(RolloutTest, AnUnfilledTileCountsItsEnvironmentsAlone) {
+  for (int n : {5, 33, 70}) {
+    Config c = rollout_config(n);
+    c.env.max_episode_steps = 2;
+    TestArena<TypeParam, float> arena(c);
+    const Plan& p = arena.plan;
+    arena.template run<Initialise>();
+    arena.template run<Rollout>();
+    const auto a = arena.agent();
+    float episodes = 0.0f, lengths = 0.0f, returns = 0.0f, rewards = 0.0f;
+    for (int tile = 0; tile < p.env_tiles; ++tile) {
+      const float* sums = a.work_at(p.rollout_sums) + tile * 4;
+      episodes += sums[0];
+      returns += sums[1];
+      lengths += sums[2];
+    }
+    for (int i = 0; i < 2 * n; ++i) rewards += a.at(p.ring)[i * 4 + 3];
+    EXPECT_EQ(episodes, static_cast<float>(n));
+    EXPECT_EQ(lengths, static_cast<float>(2 * n));
+    EXPECT_NEAR(returns, rewards, 1e-4f * static_cast<float>(n));
+    for (int bit = n; bit < (n + 31) / 32 * 32; ++bit) EXPECT_FALSE(end_bit(a, 1, bit)) << bit;
+    EXPECT_TRUE(end_bit(a, 1, n - 1));
+  }
+}
+
 TYPED_TEST(RolloutTest, FrozenAgentsAndLaterSlicesStandStill) {
   for (bool frozen : {true, false}) {
     TestArena<TypeParam, float> arena(rollout_config(33));
