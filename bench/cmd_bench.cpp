@@ -22,6 +22,7 @@
 #include "host/cuda_loader.h"
 #include "host/error.h"
 #include "host/files.h"
+#include "host/signals.h"
 #include "host/simd.h"
 
 namespace pendula {
@@ -184,21 +185,23 @@ int run_bench(const BenchOptions& o, std::ostream& out) {
   }
   std::filesystem::path file;
   if (!o.json.empty() && o.json != "-") file = report_file(o.json);
+  const StopSignals signals;  // from here on there is something to report
   nlohmann::ordered_json machine = machine_block(target);
-  std::vector<Row> rows = measure(std::move(cases), effort_of(o), [&](const std::string& group) {
+  const auto progress = [&](const std::string& group) {
     if (!o.quiet) std::cerr << "bench: " << group << '\n';
-  });
+  };
+  std::vector<Row> rows = measure(std::move(cases), effort_of(o), signals.flag(), progress);
   set_limits(rows);
   finish_machine_block(target, machine);
   warn_of_spread(rows);
   const nlohmann::ordered_json report = report_json(machine, rows);
   if (o.json == "-") {
     out << report.dump(2) << '\n';
-    return 0;
+    return static_cast<int>(signals.exit_code());
   }
   print_table(machine, rows, out);
   if (!file.empty()) write_text_atomically(file, report.dump(2) + "\n");
-  return 0;
+  return static_cast<int>(signals.exit_code());
 }
 
 }  // namespace pendula

@@ -25,7 +25,8 @@ struct BenchOptions {
 
 // Measures, or lists, or compares. The table goes to `out`, narration to stderr. Returns 0, or 1
 // where the comparison found a regression. Throws Error, kUsage also for options that cannot be
-// together. The report is written at the end: an interrupted measurement leaves nothing behind.
+// together. A first SIGINT or SIGTERM ends the measurement: the report has what is done by then,
+// and 130 or 143 is returned.
 int run_bench(const BenchOptions& options, std::ostream& out);
 
 }  // namespace pendula

@@ -16,6 +16,7 @@ namespace {
 // One case while its group is measured.
 struct Running {
   const Case* measured = nullptr;
+  const std::atomic<bool>* stop = nullptr;
   std::unique_ptr<Work> work = nullptr;
   std::string not_measured = {};
   std::exception_ptr failure = nullptr;
@@ -33,14 +34,19 @@ struct Running {
     return s;
   }
 
-  // Benchmark's function: as many calls as it asks for.
+  // Benchmark's function: as many calls as it asks for. Where there is nothing more to measure each
+  // "takes" a second, so that it does not ask for more; it does not bear repeats that are left out.
   void operator()(benchmark::State& state) {
+    for (auto _ : state) state.SetIterationTime(is_over() ? 1.0 : try_call());
+  }
+
+ private:
+  bool is_over() const { return failure != nullptr || !not_measured.empty() || *stop; }
+
+  double try_call() {
     try {
-      if (failure == nullptr && not_measured.empty()) {
-        if (work == nullptr) work = measured->prepare();
-        for (auto _ : state) state.SetIterationTime(timed_call());
-        return;
-      }
+      if (work == nullptr) work = measured->prepare();
+      return timed_call();
     } catch (const Error& error) {
       if (error.code() == ExitCode::kMemory) {
         not_measured = error.what();
@@ -52,7 +58,7 @@ struct Running {
     } catch (...) {
       failure = std::current_exception();
     }
-    state.SkipWithError("failed");
+    return 1.0;
   }
 };
 
@@ -100,6 +106,7 @@ void run_group(std::vector<Running>& group, const Effort& effort) {
   benchmark::ClearRegisteredBenchmarks();
   for (Running& r : group) {
     if (r.failure != nullptr) std::rethrow_exception(r.failure);
+    if (*r.stop && r.not_measured.empty()) r.not_measured = "stopped before all repeats were done";
     if (r.work != nullptr) r.units = r.work->units();
     r.work = nullptr;
   }
@@ -128,6 +135,7 @@ std::vector<Row> rows_of(const Running& r) {
 }  // namespace
 
 std::vector<Row> measure(std::vector<Case> cases, const Effort& effort,
+                         const std::atomic<bool>& stop,
                          const std::function<void(const std::string&)>& progress) {
   std::vector<std::string> order;
   for (const Case& c : cases) {
@@ -139,10 +147,10 @@ std::vector<Row> measure(std::vector<Case> cases, const Effort& effort,
     std::vector<size_t> places;
     for (size_t i = 0; i < cases.size(); ++i) {
       if (cases[i].group != name) continue;
-      group.push_back({&cases[i], nullptr, cases[i].not_measured});
+      group.push_back({&cases[i], &stop, nullptr, cases[i].not_measured});
       places.push_back(i);
     }
-    progress(name);
+    if (!stop) progress(name);
     run_group(group, effort);
     for (size_t i = 0; i < group.size(); ++i) {
       rows[places[i]] = rows_of(group[i]);

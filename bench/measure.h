@@ -2,6 +2,7 @@
 // random order.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <string>
 #include <vector>
@@ -17,9 +18,11 @@ struct Effort {
 };
 
 // The rows of all cases, in the order of the cases and their quantities. A case that lacks memory,
-// or whose `not_measured` is set, gives rows that say so; every other failure is thrown. The cases'
-// memory is gone when it returns. Calls progress(group) before each group.
+// or whose `not_measured` is set, gives rows that say so, and so do those whose group was not done
+// when `stop` was set; every other failure is thrown. The cases' memory is gone when it returns.
+// Calls progress(group) before each group.
 std::vector<Row> measure(std::vector<Case> cases, const Effort& effort,
+                         const std::atomic<bool>& stop,
                          const std::function<void(const std::string&)>& progress);
 
 // Fills limit and limit_from of each row from those of `rows` that its `caps` name: of several that

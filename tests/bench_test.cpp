@@ -2,6 +2,7 @@
 // probes' own checks. tests/bench_report_test.cpp has filter, report and comparison.
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cmath>
 #include <limits>
 
@@ -117,7 +118,8 @@ Case fake_case(int id, double seconds, std::vector<int>& calls) {
 }
 
 std::vector<Row> measure_quietly(std::vector<Case> cases, Effort effort = {5, 0.01, 0.001}) {
-  return measure(std::move(cases), effort, [](const std::string&) {});
+  const std::atomic<bool> stop{false};
+  return measure(std::move(cases), effort, stop, [](const std::string&) {});
 }
 
 TEST(BenchMeasure, RatesAndLatenciesOfEachRepeat) {

@@ -144,6 +144,24 @@ TEST_F(CliBenchTest, CompareOfReportsThatAreNoneOrOfOtherMachines) {
   expect_refused({"bench", "--compare", "a.json", "twice.json"}, 2, {"twice.json", "twice"});
 }
 
+// What is done when a signal comes is reported, the rest says that it is not.
+TEST_F(CliBenchTest, ASignalEndsTheMeasurementAndKeepsWhatIsDone) {
+  Child child{{"bench", "update", "env", "--tiny", "--device", "cpu", "--threads", "1", "--repeats",
+               "1", "--seconds", "0.5", "--json", "a.json"}};
+  child.await = "bench: env";  // behind `update`, and a second long at least
+  child.signals = {{0.2, SIGINT}};
+  const Output o = run(child);
+  EXPECT_EQ(o.code, 130) << o.err;
+  int done = 0, stopped = 0;
+  const nlohmann::json report = read_json(path("a.json"));
+  for (const nlohmann::json& row : report["rows"]) {
+    if (row["suite"] == "update") done += row.contains("median") ? 1 : 0;
+    if (row["suite"] == "env") stopped += row.value("not_measured", "").rfind("stopped", 0) == 0;
+  }
+  EXPECT_GT(done, 0);
+  EXPECT_GT(stopped, 0);
+}
+
 // The report replaces a file, where a link points, and nothing that is not a file.
 TEST_F(CliBenchTest, WhereTheReportGoes) {
   const std::vector<std::string> bench = {"bench",     "update", "--tiny",    "--device", "cpu",
