@@ -55,7 +55,7 @@ endforeach()
 file(GLOB PENDULA_TEST_SOURCES CONFIGURE_DEPENDS tests/*_test.cpp)
 foreach(source IN LISTS PENDULA_TEST_SOURCES)
   get_filename_component(name ${source} NAME_WE)
-  if(name MATCHES "^(kernels|programs)_test$")
+  if(name MATCHES "^(kernels|programs|environments)_test$")
     foreach(level IN LISTS test_levels)  # -O1: so many of them that compiling is what takes time
       pendula_add_test(${name}_${level} ${source} -O1 ${test_flags_${level}})
     endforeach()

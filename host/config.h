@@ -56,11 +56,14 @@ struct OptimizerConfig {
 };
 
 struct NoiseConfig {
-  std::string type = "gaussian";
+  NoiseType type = NoiseType::kGaussian;
   double sigma = 0.1;        // in units of the action bound
   double sigma_final = 0.1;  // reached linearly after decay_steps
   int64_t decay_steps = 0;
-  double epsilon = 0.0;  // probability of a uniformly random action
+  double sigma_ladder = 1.0;  // sigma of the last environment over that of the first
+  double ou_theta = 0.15;     // share of the OU noise that one unit of time takes away
+  double ou_dt = 1.0;         // units of time in one step
+  double epsilon = 0.0;       // probability of a uniformly random action
 };
 
 struct ReplayConfig {

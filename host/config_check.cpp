@@ -77,11 +77,30 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                                   "noise.decay_steps is 0; set decay_steps, or make the two equal",
                                   config.noise.sigma_final, config.noise.sigma)});
   }
+  if (config.noise.sigma_ladder != 1 && config.env.num_envs < 2) {
+    broken.push_back({{"/noise/sigma_ladder", "/env/num_envs"},
+                      fmt::format("a sigma_ladder of {} needs more than one environment; raise "
+                                  "env.num_envs, or leave noise.sigma_ladder at 1",
+                                  config.noise.sigma_ladder)});
+  }
+  const double pull = config.noise.ou_theta * config.noise.ou_dt;
+  if (config.noise.type == NoiseType::kOu && pull >= 2) {
+    broken.push_back({{"/noise/ou_theta", "/noise/ou_dt"},
+                      fmt::format("an ou_theta of {} times an ou_dt of {} is {}: the noise would "
+                                  "grow without bound from 2 on; lower noise.ou_theta or "
+                                  "noise.ou_dt",
+                                  config.noise.ou_theta, config.noise.ou_dt, pull)});
+  }
   return broken;
 }
 
 std::vector<std::string> config_notes(const Config& config) {
   std::vector<std::string> notes;
+  const NoiseConfig none;
+  if (config.noise.type != NoiseType::kOu &&
+      (config.noise.ou_theta != none.ou_theta || config.noise.ou_dt != none.ou_dt)) {
+    notes.push_back("noise.ou_theta and noise.ou_dt have no effect while noise.type is not \"ou\"");
+  }
   const int64_t capacity = ring_rows(config) * config.env.num_envs;
   if (capacity != config.replay.capacity) {
     notes.push_back(

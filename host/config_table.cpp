@@ -226,9 +226,9 @@ std::vector<KeySpec> learning_keys() {
       enum_word<Init>("/critic/init", FIELD(critic.init), inits, init),
       number("/ddpg/gamma", FIELD(ddpg.gamma), closed(0, 1), "", "discount per step"),
       number("/ddpg/tau", FIELD(ddpg.tau), above(0, 1), "",
-             "share of the new parameters in a soft update of the targets"),
+             "share of the new parameters in an update of the targets; 1: a copy"),
       integer("/ddpg/target_update_interval", FIELD(ddpg.target_update_interval), closed(1, 1e9),
-              "updates", "updates from one soft update of the targets to the next"),
+              "updates", "updates from one update of the targets to the next"),
       integer("/ddpg/batch_size", FIELD(ddpg.batch_size), closed(1, 1048576), "transitions",
               "transitions of one update, drawn with replacement"),
       number("/ddpg/updates_per_step", FIELD(ddpg.updates_per_step), above(0, 1024), "updates",
@@ -260,12 +260,21 @@ std::vector<KeySpec> data_keys() {
              "standard deviation after decay_steps, reached linearly");
   sigma_final.default_text = "the value of sigma";
   return {
-      later(word("/noise/type", FIELD(noise.type), {"gaussian"}, "noise on the actions"), {"ou"}),
+      enum_word<NoiseType>("/noise/type", FIELD(noise.type), {"gaussian", "ou"},
+                           "noise on the actions; ou: Ornstein-Uhlenbeck, which starts at 0 with "
+                           "each episode"),
       number("/noise/sigma", FIELD(noise.sigma), closed(0, 10), "action bound",
-             "standard deviation at the start"),
+             "standard deviation at the start; of ou: of its increments, per square root of time"),
       sigma_final,
       integer("/noise/decay_steps", FIELD(noise.decay_steps), closed(0, kMaxSteps), "steps",
               "steps from sigma to sigma_final; 0: sigma all the time"),
+      number("/noise/sigma_ladder", FIELD(noise.sigma_ladder), closed(0, 1000), "",
+             "sigma of the last environment over that of the first, even steps in between; 1: all "
+             "alike"),
+      number("/noise/ou_theta", FIELD(noise.ou_theta), closed(0, 1000), "",
+             "how fast ou noise goes back to 0: nu <- (1 - ou_theta ou_dt) nu + sigma sqrt(ou_dt) "
+             "eps"),
+      number("/noise/ou_dt", FIELD(noise.ou_dt), above(0, 1000), "", "time of one step in that"),
       number("/noise/epsilon", FIELD(noise.epsilon), closed(0, 1), "",
              "probability of a uniformly random action"),
       integer("/replay/capacity", FIELD(replay.capacity), closed(1, 1e12), "transitions",

@@ -101,6 +101,9 @@ void lay_out_agent(Plan& p, TensorTable& table, uint64_t element) {
       {"tau", offsetof(AgentHyper, tau)},
       {"sigma", offsetof(AgentHyper, sigma)},
       {"sigma_final", offsetof(AgentHyper, sigma_final)},
+      {"sigma_ladder", offsetof(AgentHyper, sigma_ladder)},
+      {"ou_theta", offsetof(AgentHyper, ou_theta)},
+      {"ou_dt", offsetof(AgentHyper, ou_dt)},
       {"epsilon", offsetof(AgentHyper, epsilon)},
       {"updates_per_step", offsetof(AgentHyper, updates_per_step)},
   };
@@ -124,6 +127,9 @@ void lay_out_agent(Plan& p, TensorTable& table, uint64_t element) {
   p.env_state = part.reals("env.state", {p.state_dim, p.num_envs});
   p.episode_step = part.tensor("env.episode_step", DType::kU32, {p.num_envs});
   p.episode_return = part.reals("env.episode_return", {p.num_envs});
+  if (p.noise == NoiseType::kOu) {
+    p.ou_noise = part.reals("env.ou_noise", {p.action_dim, p.num_envs});
+  }
   const int64_t rows = static_cast<int64_t>(p.ring_rows);
   p.ring = part.reals("replay.records", {rows, p.num_envs, p.record_size}, true);
   p.ring_end = part.tensor("replay.episode_end", DType::kU32, {rows, (p.num_envs + 31) / 32}, true);
@@ -183,6 +189,7 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.partials = std::min(batch_tiles(static_cast<uint64_t>(p.batch_size)), kMaxPartials);
   p.env_tiles = (p.num_envs + kRows - 1) / kRows;
   p.loss = c.ddpg.loss;
+  p.noise = c.noise.type;
   p.target_update_interval = static_cast<int32_t>(c.ddpg.target_update_interval);
   p.ring_rows = static_cast<uint64_t>(c.replay.capacity / c.env.num_envs);
   p.report_iterations = iterations_for(c, c.report.interval);
@@ -232,6 +239,9 @@ AgentHyper agent_hyper(const Config& c, int index) {
   h.sigma = c.noise.sigma;
   h.sigma_final = c.noise.decay_steps == 0 ? c.noise.sigma : c.noise.sigma_final;
   h.epsilon = c.noise.epsilon;
+  h.sigma_ladder = c.noise.sigma_ladder;
+  h.ou_theta = c.noise.ou_theta;
+  h.ou_dt = c.noise.ou_dt;
   h.updates_per_step = c.ddpg.updates_per_step;
   return h;
 }

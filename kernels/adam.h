@@ -1,8 +1,8 @@
 // The end of an update of one network: the partial gradients summed in their order, Adam (Kingma
 // and Ba 2015, Algorithm 1, as torch.optim.Adam computes it; weight_decay is L2, added to the
-// gradient), and the soft update of the target, theta' <- theta' + tau (theta - theta') (Lillicrap
-// et al. 2015). A block handles kAdamChunk parameters; it also leaves the sum of its squared
-// gradient behind.
+// gradient), and every target_update_interval updates that of the target, theta' <- theta' + tau
+// (theta - theta') (Lillicrap et al. 2015); tau = 1 copies (Mnih et al. 2015). A block handles
+// kAdamChunk parameters; it also leaves the sum of its squared gradient behind.
 //
 // With a bound on the gradient's norm two programs follow each other: GradientSum (sums, squares),
 // then AdamStep, which scales by min(1, max_grad_norm / (norm + 1e-6)) as torch's clip_grad_norm_.
@@ -123,7 +123,8 @@ struct AdamStep {
     const T scale_v = static_cast<T>(1.0 / std::sqrt(1.0 - power(p.beta2, t)));
     const T eps = static_cast<T>(p.eps), decay = static_cast<T>(p.weight_decay);
     const T tau = static_cast<T>(a.hyper().tau);
-    const bool soft = t % static_cast<uint64_t>(p.target_update_interval) == 0;
+    const bool update_target = t % static_cast<uint64_t>(p.target_update_interval) == 0;
+    const bool copy = tau == T(1);  // a hard update: the target is the network, to the bit
     const bool clip = p.max_grad_norm > 0.0;
     int partials = used_partials(p, a.hyper().batch_size);
     T scale = T(1);
@@ -143,9 +144,9 @@ struct AdamStep {
       store(o.m + i, m);
       store(o.v + i, v);
       store(o.params + i, next);
-      if (soft) {
+      if (update_target) {
         const V target = load_as<V>(o.target + i);
-        store(o.target + i, fma(V(tau), next - target, target));
+        store(o.target + i, copy ? next : fma(V(tau), next - target, target));
       }
     };
     if (clip) {

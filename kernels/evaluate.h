@@ -3,7 +3,7 @@
 // state.
 #pragma once
 
-#include "kernels/rollout.h"
+#include "kernels/env_tile.h"
 
 namespace PENDULA_PROGRAMS {
 

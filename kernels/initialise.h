@@ -1,12 +1,12 @@
 // The state before the first iteration: weights, targets as exact copies, environments at the start
-// of an episode; moments, ring and counters are 0 already. hyper is written by the host before.
+// of an episode; moments, ring, OU noise and counters are 0 already. hyper is written by the host
+// before.
 //
 //   torch: weight and bias ~ U(-1/sqrt(fan_in), 1/sqrt(fan_in)) (torch.nn.Linear)
 //   paper: the same, but U(-3e-3, 3e-3) in the last layer (Lillicrap et al. 2015, section 7)
 #pragma once
 
-#include "kernels/program.h"
-#include "kernels/rollout.h"
+#include "kernels/env_tile.h"
 
 namespace PENDULA_PROGRAMS {
 

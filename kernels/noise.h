@@ -1,6 +1,15 @@
-// What the behaviour policy adds to the actor: Gaussian noise in units of the action bound, its
-// sigma going linearly from sigma to sigma_final over decay_steps absolute steps; uniformly random
-// actions with probability epsilon, and during warm-up.
+// What the behaviour policy adds to the actor, in units of the action bound:
+//
+//   gaussian   sigma eps
+//   ou         nu, where nu <- (1 - ou_theta ou_dt) nu + sigma sqrt(ou_dt) eps on every step, from
+//   0 at
+//              the start of each episode (Uhlenbeck and Ornstein 1930, as Lillicrap et al. 2015 use
+//              it)
+//
+// with eps standard normal. sigma goes linearly from sigma to sigma_final over decay_steps absolute
+// steps; that of environment e of N is 1 + (sigma_ladder - 1) e / (N - 1) times as large (mixed
+// exploration, Li et al. 2023). Uniformly random actions with probability epsilon, and during
+// warm-up.
 #pragma once
 
 #include "kernels/philox.h"
@@ -28,33 +37,44 @@ PENDULA_FN uint32_t step_word(uint64_t seed, Purpose purpose, uint32_t dim, uint
 // is for step t lies at t % kNoiseSteps.
 template <class T>
 struct Noise {
-  T* number;     // (kNoiseSteps, action_dim, kLd): in [-1, 1] where uniform, else standard normal
+  T* number;     // (kNoiseSteps, action_dim, kLd): in [-1, 1] where uniform, else eps (OU: nu, once
+                 // advance_ou has been there)
   T* uniformly;  // (kNoiseSteps, kLd): 1 where the action is uniformly random, else 0; not written
                  // during warm-up, when all are
+  T* normal;     // (kNoiseSteps, action_dim, kLd): eps; null unless OU
+  T* ou;         // (action_dim, kLd): nu; null unless OU
 };
 
 template <class T, class B>
 PENDULA_FN Noise<T> allocate_noise(B& b, const Plan& p) {
-  Noise<T> noise;
+  Noise<T> noise{};
   noise.number = b.template shared<T>(kNoiseSteps * p.action_dim * B::kLd);
   noise.uniformly = b.template shared<T>(kNoiseSteps * B::kLd);
+  if (p.noise == NoiseType::kOu) {
+    noise.normal = b.template shared<T>(kNoiseSteps * p.action_dim * B::kLd);
+    noise.ou = b.template shared<T>(p.action_dim * B::kLd);
+  }
   return noise;
 }
 
 // The numbers of n environments, from `first` on, for time step t and its neighbours. Ends with a
 // barrier.
 template <int action_dim, class T, class B>
-PENDULA_SHARED_FN void draw_noise(B& b, const AgentHyper& hyper, bool warmup, int first, int n,
-                                  uint64_t t, const Noise<T>& out) {
+PENDULA_SHARED_FN void draw_noise(B& b, const Plan& p, const AgentHyper& hyper, bool warmup,
+                                  int first, int n, uint64_t t, const Noise<T>& out) {
   const Noise<T> noise = out;
   const uint64_t seed = hyper.seed;
   const T epsilon = static_cast<T>(hyper.epsilon);
+  const double rungs = p.num_envs > 1 ? p.num_envs - 1 : 1;
+  const T rung = static_cast<T>((hyper.sigma_ladder - 1.0) / rungs);
+  const bool ou = p.noise == NoiseType::kOu;
   const uint64_t call = t / kNoiseSteps;
   b.template for_lanes<T>(n, [=](int i, auto tag) PENDULA_INLINE {
     using V = decltype(tag);
     Words<V> env;
     count_from(static_cast<uint32_t>(first + i), env);
-    V uniformly[kNoiseSteps], number[kNoiseSteps];
+    const V ladder = fma(to_real<V>(env), V(rung), V(T(1)));
+    V uniformly[kNoiseSteps] = {}, number[kNoiseSteps];
     if (!warmup) {
       const auto r = random(seed, Purpose::kEpsilon, 0, env, call);
       for (uint32_t j = 0; j < kNoiseSteps; ++j) {
@@ -65,17 +85,47 @@ PENDULA_SHARED_FN void draw_noise(B& b, const AgentHyper& hyper, bool warmup, in
     for (int d = 0; d < action_dim; ++d) {
       const auto r = random(seed, Purpose::kRandomAction, static_cast<uint32_t>(d), env, call);
       for (uint32_t j = 0; j < kNoiseSteps; ++j) number[j] = uniform<V>(word(r, j), T(-1), T(1));
-      if (!warmup) {
+      if (!warmup || ou) {
         const auto w = random(seed, Purpose::kNoise, static_cast<uint32_t>(d), env, call);
         V z[kNoiseSteps];
         gaussian_pair(w.x, w.y, z[0], z[1]);
         gaussian_pair(w.z, w.w, z[2], z[3]);
         for (int j = 0; j < kNoiseSteps; ++j) {
-          number[j] = select(uniformly[j] == V(T(1)), number[j], z[j]);
+          z[j] = z[j] * ladder;
+          if (ou) {
+            store(noise.normal + (j * action_dim + d) * B::kLd + i, z[j]);
+          } else {
+            number[j] = select(uniformly[j] == V(T(1)), number[j], z[j]);
+          }
         }
       }
       for (int j = 0; j < kNoiseSteps; ++j) {
         store(noise.number + (j * action_dim + d) * B::kLd + i, number[j]);
+      }
+    }
+  });
+  b.sync();
+}
+
+// One step of the Ornstein-Uhlenbeck processes of n environments, for time step t; leaves nu where
+// behaviour_action looks for it. Ends with a barrier.
+template <int action_dim, class T, class B>
+PENDULA_SHARED_FN void advance_ou(B& b, const AgentHyper& hyper, bool warmup, int n, uint64_t t,
+                                  T sigma, const Noise<T>& out) {
+  const Noise<T> noise = out;
+  const int j = static_cast<int>(t % kNoiseSteps);
+  const T keep = static_cast<T>(1.0 - hyper.ou_theta * hyper.ou_dt);
+  const T scale = sigma * static_cast<T>(std::sqrt(hyper.ou_dt));
+  b.template for_lanes<T>(n, [=](int i, auto tag) {
+    using V = decltype(tag);
+    for (int d = 0; d < action_dim; ++d) {
+      const int at = (j * action_dim + d) * B::kLd + i;
+      T* const ou = noise.ou + d * B::kLd + i;
+      const V nu = fma(V(keep), load_as<V>(ou), V(scale) * load_as<V>(noise.normal + at));
+      store(ou, nu);
+      if (!warmup) {
+        const V uniformly = load_as<V>(noise.uniformly + j * B::kLd + i);
+        store(noise.number + at, select(uniformly == V(T(1)), load_as<V>(noise.number + at), nu));
       }
     }
   });

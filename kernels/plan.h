@@ -44,6 +44,8 @@ struct AgentHyper {
   uint64_t decay_steps;  // of the noise
   double actor_lr, critic_lr, gamma, tau;
   double sigma, sigma_final, epsilon;
+  double sigma_ladder;  // sigma of the last environment over that of the first
+  double ou_theta, ou_dt;
   double updates_per_step;
 };
 
@@ -80,6 +82,7 @@ struct Plan {
   int32_t update_slots;                 // updates in one slice: one pass over the list of phases
   int32_t slices;                       // slices of an iteration
   Loss loss;
+  NoiseType noise;
   int32_t target_update_interval;
   uint64_t ring_rows;
   uint64_t warmup_steps;
@@ -98,6 +101,7 @@ struct Plan {
   uint64_t env_state;       // (state_dim, num_envs) T
   uint64_t episode_step;    // (num_envs) u32: steps taken in the episode
   uint64_t episode_return;  // (num_envs) T
+  uint64_t ou_noise;        // (action_dim, num_envs) T; where noise is kOu
   uint64_t ring;            // (ring_rows, num_envs, record_size) T
   uint64_t ring_end;        // (ring_rows, ceil(num_envs / 32)) u32: 1 where an episode ended
   uint64_t agent_bytes;

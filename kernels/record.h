@@ -36,6 +36,14 @@ PENDULA_FN void transpose_units(const Lanes<float>* in, Lanes<float>* out) {
   out[3] = zip<kUnit, 2, true>(ab_upper, cd_upper, all);
 }
 
+PENDULA_FN void store_register(float* p, const Lanes<float>& x, bool stream) {
+  if (stream) {
+    stream_store(p, x);
+  } else {
+    store(p, x);
+  }
+}
+
 // fields[0..3] of as many records as there are lanes, one record behind the other.
 PENDULA_FN void store_records_of_four(float* p, const Lanes<float>* fields, bool stream) {
   constexpr int n = Lanes<float>::kCount;
@@ -52,11 +60,30 @@ PENDULA_FN void store_records_of_four(float* p, const Lanes<float>* fields, bool
   } else {
     transpose_units<4>(r, out);
   }
+  for (int j = 0; j < 4; ++j) store_register(p + j * n, out[j], stream);
+}
+
+// The same of records of eight fields.
+PENDULA_FN void store_records_of_eight(float* p, const Lanes<float>* fields, bool stream) {
+  constexpr int n = Lanes<float>::kCount;
+  constexpr std::make_integer_sequence<int, n> all;
+  Lanes<float> first[4], second[4];
+  transpose_units<1>(fields, first);  // 16 bytes i of first[j]: the first half of record 4 i + j
+  transpose_units<1>(fields + 4, second);
   for (int j = 0; j < 4; ++j) {
-    if (stream) {
-      stream_store(p + j * n, out[j]);
-    } else {
-      store(p + j * n, out[j]);
+    if constexpr (n == 4) {
+      store_register(p + 8 * j, first[j], stream);
+      store_register(p + 8 * j + 4, second[j], stream);
+    } else if constexpr (n == 8) {
+      const Lanes<float> low = zip<4, 1, false>(first[j].v, second[j].v, all);
+      const Lanes<float> high = zip<4, 1, true>(first[j].v, second[j].v, all);
+      store_register(p + 8 * j, low, stream);
+      store_register(p + 8 * (4 + j), high, stream);
+    } else if (j % 2 == 0) {
+      const Lanes<float> halves[4] = {first[j], second[j], first[j + 1], second[j + 1]};
+      Lanes<float> out[4];
+      transpose_units<4>(halves, out);
+      for (int i = 0; i < 4; ++i) store_register(p + 8 * (4 * i + j), out[i], stream);
     }
   }
 }
@@ -68,8 +95,11 @@ PENDULA_FN void store_records_of_four(float* p, const Lanes<float>* fields, bool
 template <int kSize, class V>
 PENDULA_FN void store_records(Scalar<V>* p, const V* fields, int live, bool stream) {
 #if !PENDULA_CUDA
-  if constexpr (std::is_same_v<V, Lanes<float>> && kSize == 4) {
-    if (live >= V::kCount) return store_records_of_four(p, fields, stream);
+  if constexpr (std::is_same_v<V, Lanes<float>> && (kSize == 4 || kSize == 8)) {
+    if (live >= V::kCount) {
+      if constexpr (kSize == 4) return store_records_of_four(p, fields, stream);
+      if constexpr (kSize == 8) return store_records_of_eight(p, fields, stream);
+    }
   }
 #endif
   const int n = live < kCountOf<V> ? live : kCountOf<V>;

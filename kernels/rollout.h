@@ -3,95 +3,12 @@
 // ended (terminated, or max_episode_steps reached) starts a new one, after its record is written.
 #pragma once
 
-#include "kernels/mlp.h"
+#include "kernels/env_tile.h"
 #include "kernels/noise.h"
-#include "kernels/program.h"
 #include "kernels/record.h"
 #include "kernels/replay_ring.h"
 
 namespace PENDULA_PROGRAMS {
-
-// Initial states of episodes that start at `step`. index: of environment or episode, one (uint64_t)
-// or as many as V has lanes (Words<V>).
-template <class Env, class V, class Index>
-PENDULA_FN void reset_state(const typename Env::template Params<Scalar<V>>& env, uint64_t seed,
-                            Purpose purpose, Index index, uint64_t step, V* state) {
-  V u[Env::kStateDim];
-  for (int d = 0; d < Env::kStateDim; ++d) {
-    const auto r = random(seed, purpose, static_cast<uint32_t>(d / 4), index, step);
-    u[d] = uniform01<V>(word(r, static_cast<uint32_t>(d % 4)));
-  }
-  Env::reset(env, u, state);
-}
-
-// A tile of environments and what a step computes.
-template <class T>
-struct Environments {
-  T* state;       // (state_dim, kLd)
-  T* next;        // (state_dim, kLd)
-  T* obs;         // (obs_dim, kLd)
-  T* action;      // (action_dim, kLd), in units of the bound
-  T* reward;      // (kLd)
-  T* terminated;  // (kLd)
-  T* done;        // (kLd): the episode ended with this step, 0 or 1
-};
-
-template <class T, class B>
-PENDULA_FN Environments<T> allocate_environments(B& b, const Plan& p) {
-  Environments<T> e;
-  e.state = b.template shared<T>(p.state_dim * B::kLd);
-  e.next = b.template shared<T>(p.state_dim * B::kLd);
-  e.obs = b.template shared<T>(p.obs_dim * B::kLd);
-  e.action = b.template shared<T>(p.action_dim * B::kLd);
-  e.reward = b.template shared<T>(B::kLd);
-  e.terminated = b.template shared<T>(B::kLd);
-  e.done = b.template shared<T>(B::kLd);
-  return e;
-}
-
-// state -> obs. Ends with a barrier.
-template <class Env, class T, class B>
-PENDULA_FN void observe_tile(B& b, const typename Env::template Params<T>& env,
-                             const Environments<T>& e) {
-  b.template for_lanes<T>(kRows, [&](int n, auto tag) {
-    using V = decltype(tag);
-    V state[Env::kStateDim], obs[Env::kObsDim];
-    for (int d = 0; d < Env::kStateDim; ++d) state[d] = load_as<V>(e.state + d * B::kLd + n);
-    Env::observe(env, state, obs);
-    for (int d = 0; d < Env::kObsDim; ++d) store(e.obs + d * B::kLd + n, obs[d]);
-  });
-  b.sync();
-}
-
-// (state, action) -> next, reward, terminated. Ends with a barrier.
-template <class Env, class T, class B>
-PENDULA_FN void step_tile(B& b, const typename Env::template Params<T>& env,
-                          const Environments<T>& e) {
-  b.template for_lanes<T>(kRows, [&](int n, auto tag) {
-    using V = decltype(tag);
-    V state[Env::kStateDim], action[Env::kActionDim], next[Env::kStateDim];
-    for (int d = 0; d < Env::kStateDim; ++d) state[d] = load_as<V>(e.state + d * B::kLd + n);
-    for (int d = 0; d < Env::kActionDim; ++d) {
-      action[d] = load_as<V>(e.action + d * B::kLd + n) * V(Env::action_bound(env, d));
-    }
-    const StepResult<V> r = Env::step(env, state, action, next);
-    for (int d = 0; d < Env::kStateDim; ++d) store(e.next + d * B::kLd + n, next[d]);
-    store(e.reward + n, r.reward);
-    store(e.terminated + n, r.terminated);
-  });
-  b.sync();
-}
-
-// The actor's action for the tile, `rows` of it (see kernels/mlp.h). Ends with a barrier.
-template <class T, class B>
-PENDULA_FN void act_tile(B& b, const NetworkLayout& actor, int rows, const T* params,
-                         const Hidden<T>& hidden, const Environments<T>& e) {
-  T* action = e.action;
-  forward_hidden(b, actor, rows, params, e.obs, hidden);
-  forward_head(b, actor, rows, params, e.obs, hidden,
-               [=](int m, int n, auto v) { store(action + m * B::kLd + n, tanh(v)); });
-  b.sync();
-}
 
 // What a rollout keeps of a tile's episodes.
 template <class T>
@@ -107,6 +24,7 @@ struct RolloutTile {
   Episodes<T> episodes;
   Noise<T> noise;
 };
+
 template <class T, class B>
 PENDULA_FN RolloutTile<T> allocate_rollout(B& b, const Plan& p) {
   RolloutTile<T> tile;
@@ -148,15 +66,18 @@ struct Rollout {
     load_tile(b, agent, first, n_envs, first_row, s);
     for (int l = 0; l < p.rollout_length; ++l) {
       const uint64_t t = begin + static_cast<uint64_t>(l);  // time step of every environment
-      T sigma = T(0);
       if (!warmup) {
         observe_tile<Env>(b, context.env, s.environments);
         act_tile(b, p.actor, rows, actor, hidden, s.environments);
-        sigma = static_cast<T>(sigma_at(
-            h, steps_before + static_cast<uint64_t>(l) * static_cast<uint64_t>(p.num_envs)));
       }
       if (l == 0 || t % kNoiseSteps == 0) {
-        draw_noise<A>(b, h, warmup, first, n_envs, t, s.noise);
+        draw_noise<A>(b, p, h, warmup, first, n_envs, t, s.noise);
+      }
+      T sigma = static_cast<T>(
+          sigma_at(h, steps_before + static_cast<uint64_t>(l) * static_cast<uint64_t>(p.num_envs)));
+      if (p.noise == NoiseType::kOu) {
+        advance_ou<A>(b, h, warmup, n_envs, t, sigma, s.noise);
+        sigma = T(1);
       }
       step_and_store(b, agent, first, n_envs, t, ring_row(p, first_row, l), warmup, sigma, s);
     }
@@ -175,10 +96,12 @@ struct Rollout {
     const Episodes<T> episodes = s.episodes;
     const T* returns = agent.at(p.episode_return) + first;
     const uint32_t* steps = agent.episode_step() + first;
+    const int ou_dims = p.noise == NoiseType::kOu ? A : 0;
     b.template for_lanes<T>(kRows, [=](int n, auto tag) {
       const decltype(tag) zero(T(0));
       for (int d = 0; d < S; ++d) store(s.environments.state + d * B::kLd + n, zero);
       for (int d = 0; d < 4; ++d) store(episodes.ended + d * B::kLd + n, zero);
+      for (int d = 0; d < ou_dims; ++d) store(s.noise.ou + d * B::kLd + n, zero);
       store(episodes.returns + n, zero);
       store(episodes.steps + n, zero);
     });
@@ -186,6 +109,11 @@ struct Rollout {
       const T* from = agent.at(p.env_state) + static_cast<int64_t>(d) * p.num_envs + first;
       T* state = s.environments.state + d * B::kLd;
       b.for_each(n_envs, [=](int n) { state[n] = from[n]; });
+    }
+    for (int d = 0; d < ou_dims; ++d) {
+      const T* from = agent.at(p.ou_noise) + static_cast<int64_t>(d) * p.num_envs + first;
+      T* ou = s.noise.ou + d * B::kLd;
+      b.for_each(n_envs, [=](int n) { ou[n] = from[n]; });
     }
     b.for_each(n_envs, [=](int n) { episodes.returns[n] = returns[n]; });
     b.for_each(n_envs,
@@ -263,6 +191,12 @@ struct Rollout {
     }
     store(episodes.returns + n, select(done, none, returns));
     store(episodes.steps + n, select(done, none, steps));
+    if (agent.plan.noise == NoiseType::kOu) {
+      for (int d = 0; d < A; ++d) {
+        T* ou = s.noise.ou + d * kLd + n;
+        store(ou, select(done, none, load_as<V>(ou)));
+      }
+    }
     const uint32_t live = n_envs - n < 32 ? (1u << (n_envs - n)) - 1 : ~0u;
     B::or_into(end_bits(agent, row, first) + n / 32, (mask_bits(done) & live) << n % 32);
 
@@ -299,6 +233,11 @@ struct Rollout {
       T* to = agent.at(p.env_state) + static_cast<int64_t>(d) * p.num_envs + first;
       const T* state = s.environments.state + d * B::kLd;
       b.for_each(n_envs, [=](int n) { to[n] = state[n]; });
+    }
+    for (int d = 0; d < (p.noise == NoiseType::kOu ? A : 0); ++d) {
+      T* to = agent.at(p.ou_noise) + static_cast<int64_t>(d) * p.num_envs + first;
+      const T* ou = s.noise.ou + d * B::kLd;
+      b.for_each(n_envs, [=](int n) { to[n] = ou[n]; });
     }
     b.for_each(n_envs, [=](int n) {
       returns[n] = episodes.returns[n];

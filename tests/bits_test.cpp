@@ -13,6 +13,7 @@
 
 #include "host/cpu_backend.h"
 #include "host/simd.h"
+#include "tests/variants.h"
 
 namespace pendula {
 namespace {
@@ -94,8 +95,20 @@ State whole_run(const Config& c, int threads = 1) {
   return state_of(*backend);
 }
 
-TEST(BitsTest, TheRunsHereLearnSomething) {
-  const auto backend = started(bits_config());
+// Each environment, noise and option of the algorithm.
+class BitsOf : public testing::TestWithParam<Variant> {
+ protected:
+  static Config config() {
+    Config c = bits_config();
+    GetParam().apply(c);
+    return c;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Variants, BitsOf, testing::ValuesIn(kVariants),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_P(BitsOf, TheRunsHereLearnSomething) {
+  const auto backend = started(config());
   const State before = state_of(*backend);
   run_to(*backend, kIterations);
   const State after = state_of(*backend);
@@ -115,10 +128,10 @@ std::vector<std::string> levels_here() {
   return levels;
 }
 
-TEST(BitsTest, DoNotDependOnThreads) {
+TEST_P(BitsOf, DoNotDependOnThreads) {
   for (const std::string& level : levels_here()) {
     SCOPED_TRACE(level);
-    Config c = bits_config();
+    Config c = config();
     c.simd = level;
     EXPECT_EQ(started(c)->device().meta["simd_level"], level);
     const State one = whole_run(c, 1);
@@ -181,10 +194,10 @@ TEST(BitsTest, LevelsGiveNearlyTheSame) {
   }
 }
 
-TEST(BitsTest, DoNotDependOnTheCutsOfLaunchesNorOnEvaluations) {
-  const State whole = whole_run(bits_config());
+TEST_P(BitsOf, DoNotDependOnTheCutsOfLaunchesNorOnEvaluations) {
+  const State whole = whole_run(config());
   for (uint64_t piece : {1, 3, 7, 16}) {
-    const auto backend = started(bits_config(), piece == 7 ? 2 : 1);
+    const auto backend = started(config(), piece == 7 ? 2 : 1);
     for (uint64_t until = piece; until < kIterations; until += piece) {
       run_to(*backend, until);
       const Evaluation a = backend->evaluate(100), b = backend->evaluate(100);
@@ -250,13 +263,13 @@ TEST(BitsTest, ReportRowsAreEqualForEveryNumberOfThreads) {
   EXPECT_EQ(episodes, 70u * (39 * 2 / 9));
 }
 
-TEST(BitsTest, AResumedRunGoesOnWhereItStood) {
-  const State whole = whole_run(bits_config(), 2);
+TEST_P(BitsOf, AResumedRunGoesOnWhereItStood) {
+  const State whole = whole_run(config(), 2);
   for (uint64_t split = 2; split <= kIterations;
        split += 2) {  // inside the warm-up, at the wrap (16)
-    const auto first = started(bits_config(), 1);
+    const auto first = started(config(), 1);
     run_to(*first, split);
-    const auto second = std::make_unique<CpuBackend>(bits_config(), 2);
+    const auto second = std::make_unique<CpuBackend>(config(), 2);
     restore(*second, state_of(*first));
     run_to(*second, kIterations);
     SCOPED_TRACE(split);
@@ -264,9 +277,9 @@ TEST(BitsTest, AResumedRunGoesOnWhereItStood) {
   }
 }
 
-TEST(BitsTest, AnAgentInCompanyIsTheAgentAlone) {
+TEST_P(BitsOf, AnAgentInCompanyIsTheAgentAlone) {
   for (int64_t lag : {0, 1}) {
-    Config c = bits_config();
+    Config c = config();
     c.rollout.policy_lag = lag;
     c.agents = 3;
     const auto company = started(c, 2);

@@ -1,6 +1,6 @@
 // What the kernels compute, once more: plain loops over std::vector<double>, written from the
-// papers and from Gymnasium's Pendulum, one sample at a time. Shares nothing with kernels/ but the
-// place of each tensor (NetworkLayout) and the names of the choices.
+// papers, one sample at a time. Shares nothing with kernels/ but the place of each tensor
+// (NetworkLayout) and the names of the choices. Environments: tests/reference_envs.h.
 #pragma once
 
 #include <algorithm>
@@ -9,10 +9,9 @@
 #include <vector>
 
 #include "kernels/plan.h"
+#include "tests/reference_envs.h"
 
 namespace pendula::reference {
-
-using Vector = std::vector<double>;
 
 // Layer l: weight[l][o * size[l] + i], bias[l][o].
 struct Network {
@@ -104,40 +103,13 @@ inline Vector backward(const Network& net, const Pass& pass, Vector d, Network& 
   return d;
 }
 
-// --- Pendulum-v1 ---
-
-struct PendulumModel {
-  double gravity = 10.0, mass = 1.0, length = 1.0, dt = 0.05, max_speed = 8.0, max_torque = 2.0;
-};
-struct Transition {
-  double theta, theta_dot, torque, reward;
-};
-struct PendulumState {
-  double theta, theta_dot;
-};
-
-inline Vector observe(PendulumState s) {
-  return {std::cos(s.theta), std::sin(s.theta), s.theta_dot};
-}
-
-inline PendulumState step(const PendulumModel& m, PendulumState s, double torque, double* reward) {
-  const double u = std::clamp(torque, -m.max_torque, m.max_torque);
-  const double angle = std::remainder(s.theta, 2.0 * M_PI);
-  *reward = -(angle * angle + 0.1 * s.theta_dot * s.theta_dot + 0.001 * u * u);
-  double speed = s.theta_dot + (3.0 * m.gravity / (2.0 * m.length) * std::sin(s.theta) +
-                                3.0 / (m.mass * m.length * m.length) * u) *
-                                   m.dt;
-  speed = std::clamp(speed, -m.max_speed, m.max_speed);
-  return {s.theta + speed * m.dt, speed};
-}
-
 // --- one update of DDPG ---
 
 struct Ddpg {
   Network actor, critic, actor_target, critic_target;
   double gamma = 0.99, reward_scale = 1.0;
   Loss loss = Loss::kMse;
-  PendulumModel model;
+  const Model* model = nullptr;
 };
 
 inline Vector joined(Vector a, const Vector& b) {
@@ -149,13 +121,18 @@ inline Vector policy(const Network& actor, const Vector& obs) {
   for (double& v : a) v = std::tanh(v);
   return a;
 }
+// Actions in units of their bounds.
+inline Vector unit(const Model& m, Vector action) {
+  for (size_t d = 0; d < action.size(); ++d) action[d] /= m.bound[d];
+  return action;
+}
 
-// y = r + gamma Q'(s', mu'(s')); Pendulum never terminates.
+// y = r + gamma (1 - terminated) Q'(s', mu'(s')).
 inline double td_target(const Ddpg& d, const Transition& t) {
-  double reward;
-  const Vector next = observe(step(d.model, {t.theta, t.theta_dot}, t.torque, &reward));
+  const Outcome after = d.model->step(t.state, t.action);
+  const Vector next = d.model->observe(after.next);
   const Vector q = forward(d.critic_target, joined(next, policy(d.actor_target, next))).output();
-  return d.reward_scale * t.reward + d.gamma * q[0];
+  return d.reward_scale * t.reward + (after.terminated ? 0.0 : d.gamma * q[0]);
 }
 
 struct Gradient {
@@ -168,8 +145,8 @@ inline Gradient critic_gradient(const Ddpg& d, const std::vector<Transition>& ba
   Gradient g{0.0, 0.0, zeros_like(d.critic)};
   const double n = static_cast<double>(batch.size());
   for (const Transition& t : batch) {
-    const Vector obs = observe({t.theta, t.theta_dot});
-    const Pass pass = forward(d.critic, joined(obs, {t.torque / d.model.max_torque}));
+    const Vector obs = d.model->observe(t.state);
+    const Pass pass = forward(d.critic, joined(obs, unit(*d.model, t.action)));
     const double error = pass.output()[0] - td_target(d, t);
     double loss = error * error, dq = 2.0 * error;
     if (d.loss == Loss::kHuber) {
@@ -188,14 +165,16 @@ inline Gradient actor_gradient(const Ddpg& d, const std::vector<Transition>& bat
   Gradient g{0.0, 0.0, zeros_like(d.actor)};
   const double n = static_cast<double>(batch.size());
   for (const Transition& t : batch) {
-    const Vector obs = observe({t.theta, t.theta_dot});
+    const Vector obs = d.model->observe(t.state);
     const Pass actor = forward(d.actor, obs);
-    const double a = std::tanh(actor.output()[0]);
-    const Pass critic = forward(d.critic, joined(obs, {a}));
+    const Vector a = policy(d.actor, obs);
+    const Pass critic = forward(d.critic, joined(obs, a));
     g.loss -= critic.output()[0] / n;
     Network unused = zeros_like(d.critic);
     const Vector dx = backward(d.critic, critic, {-1.0 / n}, unused);
-    backward(d.actor, actor, {dx.back() * (1.0 - a * a)}, g.grad);
+    Vector da(dx.end() - static_cast<int64_t>(a.size()), dx.end());
+    for (size_t i = 0; i < a.size(); ++i) da[i] *= 1.0 - a[i] * a[i];
+    backward(d.actor, actor, da, g.grad);
   }
   return g;
 }

@@ -14,6 +14,7 @@
 #include "host/cuda_loader.h"
 #include "host/error.h"
 #include "host/play.h"
+#include "tests/variants.h"
 
 namespace pendula {
 namespace {
@@ -157,8 +158,32 @@ TEST(CudaBackend, EveryActivationLagAndManyAgents) {
   }
 }
 
-TEST(CudaBackend, WhereALaunchIsCutNeverChangesABit) {
-  const Config c = small_config();
+// Each environment, noise and option of the algorithm.
+class CudaBackendOf : public testing::TestWithParam<Variant> {
+ protected:
+  static Config config() {
+    Config c = small_config();
+    GetParam().apply(c);
+    return c;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Variants, CudaBackendOf, testing::ValuesIn(kVariants),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_P(CudaBackendOf, StartsAndTrainsAsTheCpuDoes) {
+  const Config c = config();
+  const auto a = cpu(c), b = cuda(c);
+  EXPECT_EQ(state(*a), state(*b));
+  run_until(*a, 24);  // 40 updates
+  run_until(*b, 24);
+  expect_close(*b, *a, 5e-5);
+  const Evaluation ea = a->evaluate(70), eb = b->evaluate(70);
+  EXPECT_EQ(eb.lengths, ea.lengths);
+  for (size_t i = 0; i < 70; ++i) EXPECT_NEAR(eb.returns[i], ea.returns[i], 5e-3);
+}
+
+TEST_P(CudaBackendOf, WhereALaunchIsCutNeverChangesABit) {
+  const Config c = config();
   const auto whole = cuda(c), pieces = cuda(c);
   run_until(*whole, 22);
   uint64_t at = 0;

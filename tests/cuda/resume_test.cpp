@@ -7,6 +7,7 @@
 #include <memory>
 
 #include "host/cuda/backend.h"
+#include "tests/variants.h"
 
 namespace pendula {
 namespace {
@@ -46,8 +47,20 @@ std::vector<char> state(const Backend& b) {
   return bytes_of(b, 0, static_cast<uint64_t>(b.tensors().agents) * b.tensors().agent_bytes);
 }
 
-TEST(CudaResume, AtTwentyPointsTheBitsAreThoseOfOneRun) {
-  const Config c = small_config();
+// Each environment, noise and option of the algorithm.
+class CudaResumeOf : public testing::TestWithParam<Variant> {
+ protected:
+  static Config config() {
+    Config c = small_config();
+    GetParam().apply(c);
+    return c;
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Variants, CudaResumeOf, testing::ValuesIn(kVariants),
+                         [](const auto& info) { return std::string(info.param.name); });
+
+TEST_P(CudaResumeOf, AtTwentyPointsTheBitsAreThoseOfOneRun) {
+  const Config c = config();
   CudaBackend whole(c, 0);
   whole.initialise();
   run_until(whole, kIterations);
@@ -84,15 +97,15 @@ TEST(CudaResume, InTheMiddleOfAnIteration) {
   EXPECT_TRUE(state(cut) == state(whole));
 }
 
-TEST(CudaResume, AnAgentInCompanyIsTheAgentAlone) {
-  Config c = small_config();
+TEST_P(CudaResumeOf, AnAgentInCompanyIsTheAgentAlone) {
+  Config c = config();
   c.agents = 3;
   CudaBackend three(c, 0);
   three.initialise();
   run_until(three, kIterations);
   const uint64_t part = three.tensors().agent_bytes;
   for (uint64_t k = 0; k < 3; ++k) {
-    Config alone = small_config();
+    Config alone = config();
     alone.seed += k;
     CudaBackend one(alone, 0);
     one.initialise();

@@ -1,19 +1,21 @@
 #!/usr/bin/env python3
-"""Writes what Gymnasium's Pendulum-v1 computes, for tests/gymnasium_test.cpp.
+"""Writes what Gymnasium's environments compute, for tests/gymnasium_test.cpp.
 
-    python3 tests/golden/make_gymnasium.py OUT.bin [N]       N = 1000000 by default
+    python3 tests/golden/make_gymnasium.py FOLDER [N]       N = 1000000 by default
 
-Needs gymnasium (written against 1.4.0) and numpy. The files are rows of little-endian float64 without
-a header:
+Needs gymnasium (written against 1.4.0) and numpy. Writes for pendulum and cartpole two files of rows of
+little-endian float64 without a header:
 
-  OUT.bin        N random transitions: theta, theta_dot, action, next theta, next theta_dot, reward,
-                 and the three numbers of the next observation.
-                 theta in +-20, theta_dot in +-8, action in +-3 (the bound is 2)
-  OUT.traj.bin   100 whole episodes of 200 steps with random actions in +-3: episode, t, theta,
-                 theta_dot, action, reward, next theta, next theta_dot, terminated, truncated
+  ENV.bin        N random transitions: state, action, next state, reward, terminated, next observation.
+                 pendulum: theta in +-20, theta_dot in +-8, action in +-3 (the bound is 2)
+                 cartpole: action -1 or 1 (Gymnasium's 0 and 1); x in +-3, theta in +-0.25, of every
+                 second row in +-7, speeds in +-5; the first rows stand exactly at the bounds, and one
+                 rounding beside them
+  ENV.traj.bin   whole episodes: episode, t, state, action, reward, next state, terminated, truncated.
+                 pendulum: 100, with random actions; cartpole: 200, random ones and such that balance
 
-With `--sample` the first 2,000 rows and the first 4 episodes also go to pendulum_sample.bin and
-pendulum_traj_sample.bin beside this script, where they are committed.
+With `--sample` the first 2,000 rows and the first 4 episodes also go to ENV_sample.bin and
+ENV_traj_sample.bin beside this script, where they are committed.
 
 Gymnasium keeps the state in float64 and does all of step in the type of state and action; only the
 observation is rounded to float32. Actions are float64 here, so that a transition is float64
@@ -27,57 +29,86 @@ import time
 import gymnasium
 import numpy as np
 
-EPISODES, SAMPLE_ROWS, SAMPLE_EPISODES = 100, 2000, 4
+SAMPLE_ROWS, SAMPLE_EPISODES = 2000, 4
 
 
-def transitions(env, rng, count):
-    """`count` calls of PendulumEnv.step, each from its own state."""
-    rows = np.empty((count, 9))
-    bound = np.array([20.0, 8.0, 3.0])
-    rows[:, :3] = rng.uniform(-bound, bound, (count, 3))
+class Pendulum:
+    name, gym_id, states, episodes = "pendulum", "Pendulum-v1", 2, 100
+
+    @staticmethod
+    def draw(rng, count):
+        bound = np.array([20.0, 8.0, 3.0])
+        return rng.uniform(-bound, bound, (count, 3))
+
+    @staticmethod
+    def action(action):
+        return np.array([action])
+
+    @staticmethod
+    def policy(rng, episode, state):
+        return rng.uniform(-3.0, 3.0)
+
+
+class CartPole:
+    name, gym_id, states, episodes = "cartpole", "CartPole-v1", 4, 200
+
+    @staticmethod
+    def draw(rng, count):
+        bound = np.array([3.0, 5.0, 0.25, 5.0])
+        rows = np.concatenate([rng.uniform(-bound, bound, (count, 4)),
+                               rng.choice([-1.0, 1.0], (count, 1))], axis=1)
+        rows[1::2, 2] = rng.uniform(-7.0, 7.0, rows[1::2, 2].shape)
+        edge = 0
+        for place, limit in ((0, 2.4), (2, 12 * 2 * np.pi / 360)):
+            for sign in (-1.0, 1.0):
+                for at in (limit, np.nextafter(limit, 9.0), np.nextafter(limit, 0.0)):
+                    rows[edge, :4] = 0.0
+                    rows[edge, place] = sign * at
+                    edge += 1
+        return rows
+
+    @staticmethod
+    def action(action):
+        return int(action > 0)
+
+    @staticmethod
+    def policy(rng, episode, state):
+        if episode % 2 == 0:
+            return rng.choice([-1.0, 1.0])
+        return 1.0 if state[2] + 0.3 * state[3] + 0.02 * state[0] + 0.05 * state[1] > 0 else -1.0
+
+
+def transitions(env, kind, rng, count):
+    """`count` calls of the environment's step, each from its own state."""
+    n = kind.states
+    rows = np.empty((count, 2 * n + 3 + env.observation_space.shape[0]))
+    rows[:, :n + 1] = kind.draw(rng, count)
     for row in rows:
-        env.state = row[:2]
-        obs, reward, terminated, truncated, _ = env.step(row[2:3])
-        assert env.state.dtype == np.float64 and obs.dtype == np.float32
-        assert not terminated and not truncated
-        row[3:5] = env.state
-        row[5] = reward
-        row[6:] = obs
+        env.state = row[:n].copy()
+        env.steps_beyond_terminated = None
+        obs, reward, terminated, truncated, _ = env.step(kind.action(row[n]))
+        assert obs.dtype == np.float32 and not truncated
+        row[n + 1:2 * n + 1] = env.state
+        row[2 * n + 1:2 * n + 3] = reward, terminated
+        row[2 * n + 3:] = obs
     return rows
 
 
-def trajectories(env, rng):
+def trajectories(env, kind, rng):
     """Whole episodes of the environment as gymnasium.make returns it, with its time limit."""
     rows = []
-    for episode in range(EPISODES):
+    for episode in range(kind.episodes):
         env.reset(seed=episode)
-        theta, theta_dot = env.unwrapped.state
+        state = np.array(env.unwrapped.state, dtype=np.float64)
         done, t = False, 0
         while not done:
-            action = rng.uniform(-3.0, 3.0, 1)
-            _, reward, terminated, truncated, _ = env.step(action)
-            after = env.unwrapped.state
-            assert after.dtype == np.float64
-            rows.append((episode, t, theta, theta_dot, action[0], reward, *after, terminated,
-                         truncated))
-            theta, theta_dot = after
+            action = kind.policy(rng, episode, state)
+            _, reward, terminated, truncated, _ = env.step(kind.action(action))
+            after = np.array(env.unwrapped.state, dtype=np.float64)
+            rows.append((episode, t, *state, action, reward, *after, terminated, truncated))
+            state = after
             done, t = terminated or truncated, t + 1
     return np.array(rows, dtype=np.float64)
-
-
-def check(rows):
-    """The equations as this project states them, against what Gymnasium gave."""
-    theta, theta_dot, action = rows[:, :3].T
-    torque = np.clip(action, -2.0, 2.0)
-    angle = (theta + np.pi) % (2 * np.pi) - np.pi
-    speed = np.clip(theta_dot + (15.0 * np.sin(theta) + 3.0 * torque) * 0.05, -8.0, 8.0)
-    after = theta + speed * 0.05
-    reward = -(angle**2 + 0.1 * theta_dot**2 + 0.001 * torque**2)
-    obs = np.stack([np.cos(after), np.sin(after), speed], axis=1)
-    for got, want, tolerance in ((rows[:, 3], after, 1e-13), (rows[:, 4], speed, 1e-13),
-                                 (rows[:, 5], reward, 1e-13), (rows[:, 6:], obs, 2.0**-24 + 1e-12)):
-        error = np.max(np.abs(got - want) / np.maximum(1.0, np.abs(want)))
-        assert error <= tolerance, (error, tolerance)
 
 
 def write(path, rows):
@@ -87,28 +118,27 @@ def write(path, rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("out", type=pathlib.Path, metavar="OUT.bin")
+    parser.add_argument("out", type=pathlib.Path, metavar="FOLDER")
     parser.add_argument("count", type=int, nargs="?", default=1000000, metavar="N")
     parser.add_argument("--sample", action="store_true", help="write the committed samples too")
     args = parser.parse_args()
-
-    # The checker only warns about the float64 actions.
-    env = gymnasium.make("Pendulum-v1", disable_env_checker=True)
-    env.reset(seed=0)
-    rng = np.random.default_rng(20240601)
     start = time.perf_counter()
-    episodes = trajectories(env, rng)
-    assert len(episodes) == EPISODES * 200
-    steps = transitions(env.unwrapped, rng, args.count)
-    check(steps)
-    write(args.out, steps)
-    write(args.out.with_suffix(".traj.bin"), episodes)
-    if args.sample:
-        here = pathlib.Path(__file__).parent
-        write(here / "pendulum_sample.bin", steps[:SAMPLE_ROWS])
-        write(here / "pendulum_traj_sample.bin", episodes[episodes[:, 0] < SAMPLE_EPISODES])
+    for kind in (Pendulum, CartPole):
+        # The checker only warns about the float64 actions.
+        env = gymnasium.make(kind.gym_id, disable_env_checker=True)
+        env.reset(seed=0)
+        rng = np.random.default_rng(20240601)
+        episodes = trajectories(env, kind, rng)
+        assert episodes[:, -1].sum() > 0, "no episode reaches its time limit"
+        steps = transitions(env.unwrapped, kind, rng, args.count)
+        write(args.out / f"{kind.name}.bin", steps)
+        write(args.out / f"{kind.name}.traj.bin", episodes)
+        if args.sample:
+            here = pathlib.Path(__file__).parent
+            write(here / f"{kind.name}_sample.bin", steps[:SAMPLE_ROWS])
+            write(here / f"{kind.name}_traj_sample.bin", episodes[episodes[:, 0] < SAMPLE_EPISODES])
     print(f"gymnasium {gymnasium.__version__}, numpy {np.__version__}, "
-          f"{time.perf_counter() - start:.1f} s")
+          f"{time.perf_counter() - start:.0f} s")
 
 
 if __name__ == "__main__":

@@ -123,6 +123,30 @@ TYPED_TEST(AdamTest, StepsOfTheReferenceInDouble) {
   if constexpr (!TypeParam::kIsCuda) check_all_adams<TypeParam, double>();
 }
 
+// tau = 1: every target_update_interval updates the target is the network, to the bit; in between
+// it stands still.
+TYPED_TEST(AdamTest, AHardUpdateOfTheTargetIsACopy) {
+  Config c = test_config();
+  c.ddpg.tau = 1.0;
+  c.ddpg.target_update_interval = 3;
+  for (bool actor : {true, false}) {
+    TestArena<TypeParam, float> arena(c);
+    fill_agents(arena);
+    const NetworkPlaces at = places(arena.plan, actor);
+    const auto n = static_cast<int64_t>(at.net.count);
+    std::fill_n(arena.agent().work_at(at.grad), n, 0.1f);
+    const std::vector<float> before(arena.agent().at(at.target), arena.agent().at(at.target) + n);
+    for (uint64_t update : {6u, 7u, 8u}) {
+      arena.agent().counters().updates = update;
+      arena.template run<AdamStep>(0, actor);
+      const float* params = arena.agent().at(at.params);
+      const float* target = arena.agent().at(at.target);
+      EXPECT_FALSE(std::equal(params, params + n, before.begin()));
+      EXPECT_TRUE(std::equal(target, target + n, update == 8 ? params : before.data())) << update;
+    }
+  }
+}
+
 TYPED_TEST(AdamTest, TheFirstStepHasTheSizeOfTheLearningRate) {
   TestArena<TypeParam, float> arena(test_config());
   fill_agents(arena);

@@ -119,6 +119,13 @@ class TestArena {
   typename Runner::template Buffer<char> page_;
 };
 
+// What a record of the ring says.
+template <class Env, class T>
+reference::Transition transition_of(const T* record) {
+  const T* action = record + Env::kStateDim;
+  return {{record, action}, {action, action + Env::kActionDim}, action[Env::kActionDim]};
+}
+
 // U(-bound, bound) of torch.nn.Linear in each tensor, from a generator of our own; gaps stay 0.
 template <class T>
 void fill_network(const NetworkLayout& net, std::mt19937& random, T* block) {
@@ -134,17 +141,21 @@ void fill_network(const NetworkLayout& net, std::mt19937& random, T* block) {
   }
 }
 
-// Records on and beyond the circle into the whole ring, rewards as Pendulum gives them.
-template <class T>
+// Transitions from states anywhere into the whole ring, rewards as the environment gives them.
+template <class Env, class T>
 void fill_ring(const Plan& p, std::mt19937& random, T* ring) {
-  std::uniform_real_distribution<double> theta(-10.0, 10.0), speed(-8.0, 8.0), torque(-2.0, 2.0);
-  for (uint64_t i = 0; i < p.ring_rows * static_cast<uint64_t>(p.num_envs); ++i, ring += 4) {
-    ring[0] = static_cast<T>(theta(random));
-    ring[1] = static_cast<T>(speed(random));
-    ring[2] = static_cast<T>(torque(random));
-    double reward;
-    reference::step({}, {ring[0], ring[1]}, ring[2], &reward);
-    ring[3] = static_cast<T>(reward);
+  const reference::Model& model = reference::model<Env>();
+  const auto draw = [&](double low, double high) {
+    return static_cast<T>(std::uniform_real_distribution<double>(low, high)(random));
+  };
+  for (uint64_t i = 0; i < p.ring_rows * static_cast<uint64_t>(p.num_envs); ++i) {
+    T* record = ring + i * static_cast<uint64_t>(p.record_size);
+    for (size_t d = 0; d < Env::kStateDim; ++d) record[d] = draw(model.low[d], model.high[d]);
+    for (size_t d = 0; d < Env::kActionDim; ++d) {
+      record[Env::kStateDim + d] = draw(-model.bound[d], model.bound[d]);
+    }
+    const reference::Transition t = transition_of<Env>(record);
+    record[Env::kStateDim + Env::kActionDim] = static_cast<T>(model.step(t.state, t.action).reward);
   }
 }
 
@@ -190,9 +201,10 @@ void expect_near_network(const NetworkLayout& net, const A* got, const B* want, 
 }
 
 // The networks and settings of an agent for the reference.
-template <class T>
+template <class Env, class T>
 reference::Ddpg reference_of(const AgentView<T>& a) {
   reference::Ddpg d;
+  d.model = &reference::model<Env>();
   d.actor = reference::unpack(a.plan.actor, a.at(a.plan.actor_params));
   d.critic = reference::unpack(a.plan.critic, a.at(a.plan.critic_params));
   d.actor_target = reference::unpack(a.plan.actor, a.at(a.plan.actor_target));
@@ -211,6 +223,13 @@ template <class Runner, class T>
 double gradient_tolerance(Activation a) {
   const double tolerance = 20.0 * gemm_tolerance<Runner, T>();
   return a == Activation::kRelu && tolerance > 1e-4 ? std::sqrt(tolerance) : tolerance;
+}
+
+// Whether the ring says that environment `env`'s episode ended with the record of row `row`.
+template <class T>
+bool end_bit(const AgentView<T>& a, uint64_t row, int env) {
+  const uint64_t words = static_cast<uint64_t>((a.plan.num_envs + 31) / 32);
+  return (a.ring_end()[row * words + uint64_t(env) / 32] >> (env % 32) & 1) != 0;
 }
 
 // "cpu" and the like in the names of tests.

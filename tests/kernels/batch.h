@@ -26,12 +26,12 @@ std::vector<uint64_t> sampled_records(const AgentView<T>& a, uint64_t update) {
   return records;
 }
 
-template <class T>
+template <class Env, class T>
 std::vector<reference::Transition> sampled_batch(const AgentView<T>& a, uint64_t update) {
   std::vector<reference::Transition> batch;
   for (uint64_t i : sampled_records(a, update)) {
-    const T* r = a.at(a.plan.ring) + i * static_cast<uint64_t>(a.plan.record_size);
-    batch.push_back({r[0], r[1], r[2], r[3]});
+    batch.push_back(
+        transition_of<Env>(a.at(a.plan.ring) + i * static_cast<uint64_t>(a.plan.record_size)));
   }
   return batch;
 }
@@ -45,7 +45,7 @@ void fill_agents(Arena& arena, uint32_t seed = 1) {
     const auto a = arena.agent(k);
     for (uint64_t at : {p.actor_params, p.actor_target}) fill_network(p.actor, random, a.at(at));
     for (uint64_t at : {p.critic_params, p.critic_target}) fill_network(p.critic, random, a.at(at));
-    if (p.record_size == 4) fill_ring(p, random, a.at(p.ring));
+    fill_ring<typename Arena::Env>(p, random, a.at(p.ring));
     a.counters().iteration = 2 * p.ring_rows;  // the ring has been gone round twice
     a.counters().updates = 5;
     a.hyper().updates_per_step = 1.0;

@@ -13,50 +13,6 @@ template <class Runner>
 class EvaluateTest : public testing::Test {};
 TYPED_TEST_SUITE(EvaluateTest, Runners, RunnerNames);
 
-template <class Runner, class T>
-void check_evaluation(Config c, double tolerance) {
-  c.agents = 2;
-  c.env.max_episode_steps = 20;
-  TestArena<Runner, T> arena(c);
-  arena.template run<Initialise>();
-  const auto run = [&](int episodes) {
-    const size_t n = static_cast<size_t>(episodes) * 2;
-    typename Runner::template Buffer<T> returns(n);
-    typename Runner::template Buffer<uint32_t> lengths(n);
-    arena.run_program(
-        Evaluate<Pendulum, T>{arena.context, episodes, returns.data(), lengths.data()});
-    for (uint32_t l : lengths.download()) EXPECT_EQ(l, 20u);
-    return returns.download();
-  };
-  const std::vector<T> many = run(130), few = run(33);
-  for (size_t k = 0; k < 2; ++k) {
-    const auto actor =
-        reference::unpack(arena.plan.actor, arena.agent(int(k)).at(arena.plan.actor_params));
-    for (uint32_t i = 0; i < 130; ++i) {
-      const Uint4 r = philox({7, i, 0, 0}, c.seed + k);
-      reference::PendulumState s = {((r.x >> 8) / 8388608.0 - 1.0) * M_PI,
-                                    (r.y >> 8) / 8388608.0 - 1.0};
-      double total = 0.0;
-      for (int t = 0; t < 20; ++t) {
-        double reward;
-        s = reference::step({}, s, 2.0 * reference::policy(actor, reference::observe(s))[0],
-                            &reward);
-        total += reward;
-      }
-      const double error = std::fabs(many[k * 130 + i] - total);
-      EXPECT_TRUE(error <= tolerance) << "episode " << i << " is off by " << error;
-      EXPECT_EQ(many[k * 130 + i], i < 33 ? few[k * 33 + i] : many[k * 130 + i]);
-    }
-  }
-}
-
-TYPED_TEST(EvaluateTest, EvaluationIsTheReferencesAndOfEachEpisodeAlone) {
-  // 20 rewards of up to 16, whose states' rounding has grown e^3.9-fold at most.
-  check_evaluation<TypeParam, float>(test_config(),
-                                     1e-3 + 200.0 * (TypeParam::kGemmTolerance - 1e-6));
-  if constexpr (!TypeParam::kIsCuda) check_evaluation<TypeParam, double>(test_config(), 1e-11);
-}
-
 TYPED_TEST(EvaluateTest, EvaluationStopsAtTheEndOfAnEpisode) {
   Config c = test_config();
   c.env.max_episode_steps = 40;

@@ -1,4 +1,4 @@
-// The replay ring: which records may be sampled, how evenly, and what follows each.
+// The replay ring: which records may be sampled, and how evenly.
 #pragma once
 
 #include <set>
@@ -51,34 +51,6 @@ TYPED_TEST(ReplayTest, SamplesAreUniform) {
   for (double n : count) chi_squared += (n - 1000.0) * (n - 1000.0) / 1000.0;
   // 329 degrees of freedom: mean 329, standard deviation sqrt(658). Five of them either way.
   EXPECT_TRUE(std::fabs(chi_squared - 329.0) <= 5.0 * std::sqrt(658.0)) << chi_squared;
-}
-
-// What the update samples after a rollout is that rollout's: the next observation of every sampled
-// record is the reference's step of it, at the end of an episode too.
-TYPED_TEST(ReplayTest, SampledTransitionsGoOnFromTheirRecords) {
-  Config c = rollout_config(33);
-  TestArena<TypeParam, float> arena(c);
-  arena.template run<Initialise>();
-  for (int i = 0; i < 28; ++i) roll_out(arena);  // rows 74 to 83: episodes end at 77
-  arena.agent().counters().iteration -= 1;       // the updates of the last rollout's iteration
-  const auto a = arena.agent();
-  int ends = 0, followed = 0;
-  for (uint64_t i : sampled_records(a, 3)) {
-    const uint64_t row = i / 33, env = i % 33;
-    const float* r = a.at(arena.plan.ring) + i * 4;
-    double reward;
-    const auto next = reference::step({}, {r[0], r[1]}, r[2], &reward);
-    EXPECT_NEAR(reward, r[3], 1e-5);
-    if (row == 83 % 10) continue;  // the newest row has no successor yet
-    const float* after = a.at(arena.plan.ring) + ((row + 1) % 10 * 33 + env) * 4;
-    const bool continues =
-        std::fabs(after[0] - next.theta) < 1e-5 && std::fabs(after[1] - next.theta_dot) < 1e-5;
-    EXPECT_EQ(continues, !end_bit(a, row, static_cast<int>(env)));
-    ends += continues ? 0 : 1;
-    followed += continues ? 1 : 0;
-  }
-  EXPECT_GT(ends, 0);
-  EXPECT_GT(followed, 0);
 }
 
 }  // namespace pendula

@@ -1,5 +1,5 @@
-// The rollout and the ring against independent environments: records, ends of episodes, resets,
-// sums; which records may be sampled; evaluation; the state before the first iteration.
+// What all environments share in a rollout: which actor acts, ends of episodes, sums, large rings;
+// and the state before the first iteration. tests/kernels/environment_tests.h has the environments.
 #pragma once
 
 #include <map>
@@ -7,15 +7,8 @@
 #include "kernels/initialise.h"
 #include "tests/kernels/batch.h"
 #include "tests/kernels/point_env.h"
-#include "tests/kernels/reference_rollout.h"
 
 namespace pendula {
-
-template <class T>
-bool end_bit(const AgentView<T>& a, uint64_t row, int env) {
-  const uint64_t words = static_cast<uint64_t>((a.plan.num_envs + 31) / 32);
-  return (a.ring_end()[row * words + uint64_t(env) / 32] >> (env % 32) & 1) != 0;
-}
 
 // An iteration's rollout, then what Advance does to the counter.
 template <class Arena>
@@ -31,113 +24,23 @@ inline Config rollout_config(int num_envs) {
   c.rollout.length = 3;
   c.replay.capacity = num_envs * 10 + num_envs / 2;  // not whole rows; three iterations and a bit
   c.replay.warmup_steps = num_envs * 12;
-  c.noise = {"gaussian", 0.5, 0.1, num_envs * 60, 0.2};
+  c.noise.sigma = 0.5;
+  c.noise.sigma_final = 0.1;
+  c.noise.decay_steps = num_envs * 60;
+  c.noise.epsilon = 0.2;
   return c;
-}
-
-template <class Runner, class T>
-void check_rollout(int num_envs, int iterations, double tolerance) {
-  const Config config = rollout_config(num_envs);
-  TestArena<Runner, T> arena(config);
-  const Plan& p = arena.plan;
-  ASSERT_EQ(p.ring_rows, 10u);
-  arena.template run<Initialise>();
-  const reference::Network actor = reference::unpack(p.actor, arena.agent().at(p.actor_params));
-  const ReferenceEnvironment::Settings settings = {config.seed,
-                                                   num_envs,
-                                                   13,
-                                                   0.5,
-                                                   0.1,
-                                                   0.2,
-                                                   uint64_t(config.noise.decay_steps),
-                                                   uint64_t(config.replay.warmup_steps),
-                                                   &actor};
-  std::vector<ReferenceEnvironment> envs;
-  for (int e = 0; e < num_envs; ++e) envs.emplace_back(settings, static_cast<uint64_t>(e));
-
-  for (int iteration = 0; iteration < iterations; ++iteration) {
-    roll_out(arena);
-    const auto a = arena.agent();
-    double worst = 0.0;
-    for (uint64_t l = 0; l < 3; ++l) {
-      const uint64_t t = static_cast<uint64_t>(iteration) * 3 + l, row = t % p.ring_rows;
-      for (int e = 0; e < num_envs; ++e) {
-        const RolloutRecord want = envs[size_t(e)].step(t, t - l);
-        const T* got = a.at(p.ring) + (row * uint64_t(num_envs) + uint64_t(e)) * 4;
-        const double w[4] = {want.transition.theta, want.transition.theta_dot,
-                             want.transition.torque, want.transition.reward};
-        for (int d = 0; d < 4; ++d) {
-          const double error = std::fabs(got[d] - w[d]);
-          if (!(error <= worst)) worst = error;
-        }
-        ASSERT_EQ(end_bit(a, row, e), want.ended) << "step " << t << ", environment " << e;
-      }
-    }
-    double sums[4] = {}, want[3] = {};
-    for (int tile = 0; tile < p.env_tiles; ++tile) {
-      for (int d = 0; d < 4; ++d) sums[d] += a.work_at(p.rollout_sums)[tile * 4 + d];
-    }
-    for (size_t e = 0; e < envs.size(); ++e) {
-      want[0] += envs[e].episodes;
-      want[1] += envs[e].returns;
-      want[2] += envs[e].lengths;
-      envs[e].episodes = envs[e].returns = envs[e].lengths = 0.0;
-      EXPECT_EQ(a.episode_step()[e], static_cast<uint32_t>(envs[e].episode_step));
-      const double errors[3] = {a.at(p.env_state)[e] - envs[e].state.theta,
-                                a.at(p.env_state)[size_t(num_envs) + e] - envs[e].state.theta_dot,
-                                a.at(p.episode_return)[e] - envs[e].episode_return};
-      for (double error : errors) {
-        if (!(std::fabs(error) <= worst)) worst = std::fabs(error);
-      }
-    }
-    EXPECT_EQ(sums[0], want[0]);
-    EXPECT_EQ(sums[2], want[2]);
-    EXPECT_EQ(sums[3], 0.0);
-    EXPECT_TRUE(std::fabs(sums[1] - want[1]) <= tolerance * (1.0 + want[0])) << sums[1];
-    ASSERT_TRUE(worst <= tolerance) << "iteration " << iteration << " is off by " << worst;
-  }
 }
 
 template <class Runner>
 class RolloutTest : public testing::Test {};
 TYPED_TEST_SUITE(RolloutTest, Runners, RunnerNames);
 
-TYPED_TEST(RolloutTest, RecordsOfIndependentEnvironments) {
-  // Within an episode of 13 steps rounding grows twelvefold near the top (e^3.9 per second), and
-  // returns add up 13 rewards. Where actions come from less precise products, so do states.
-  const double tolerance = 2e-4 + 100.0 * (TypeParam::kGemmTolerance - 1e-6);
-  for (int n : {1, 31, 33, 100}) check_rollout<TypeParam, float>(n, 100, tolerance);
-  if constexpr (!TypeParam::kIsCuda) check_rollout<TypeParam, double>(65, 100, 1e-11);
-}
-
-TYPED_TEST(RolloutTest, AnEnvironmentDoesNotSeeTheOthers) {
-  const auto run = [](int num_envs) {
-    Config c = rollout_config(num_envs);
-    c.noise.decay_steps = 0;  // a schedule counts the steps of all environments
-    auto arena = std::make_unique<TestArena<TypeParam, float>>(c);
-    arena->template run<Initialise>();
-    for (int i = 0; i < 20; ++i) roll_out(*arena);
-    return arena;
-  };
-  const auto all = run(100);
-  for (int n : {1, 31, 65}) {
-    const auto some = run(n);
-    for (uint64_t row = 0; row < 10; ++row) {
-      for (int e = 0; e < n; ++e) {
-        const float* a = all->agent().at(all->plan.ring) + (row * 100 + uint64_t(e)) * 4;
-        const float* b = some->agent().at(some->plan.ring) + (row * uint64_t(n) + uint64_t(e)) * 4;
-        for (int d = 0; d < 4; ++d) ASSERT_EQ(a[d], b[d]) << n << " " << row << " " << e;
-        ASSERT_EQ(end_bit(all->agent(), row, e), end_bit(some->agent(), row, e));
-      }
-    }
-  }
-}
-
 TYPED_TEST(RolloutTest, ActsWithTheLaggedActor) {
   Config c = rollout_config(33);
   c.replay.warmup_steps = 0;
   c.rollout.policy_lag = 1;
-  c.noise = {"gaussian", 0.0, 0.0, 0, 0.0};
+  c.noise.sigma = c.noise.sigma_final = c.noise.epsilon = 0.0;
+  c.noise.decay_steps = 0;
   TestArena<TypeParam, float> arena(c);
   arena.template run<Initialise>();
   std::mt19937 random(3);
@@ -147,7 +50,7 @@ TYPED_TEST(RolloutTest, ActsWithTheLaggedActor) {
   roll_out(arena);
   for (uint64_t e = 0; e < 33; ++e) {
     const float* r = arena.agent().at(arena.plan.ring) + e * 4;
-    const double mu = reference::policy(lagged, reference::observe({r[0], r[1]}))[0];
+    const double mu = reference::policy(lagged, reference::pendulum_observe({r[0], r[1]}))[0];
     EXPECT_NEAR(r[2], 2.0 * mu, 20 * TypeParam::kGemmTolerance);
   }
 }

@@ -1,9 +1,7 @@
 // How many updates are due, what Advance and SetHalt make of an iteration, and whole training runs.
 #pragma once
 
-#include "kernels/initialise.h"
-#include "kernels/iteration.h"
-#include "tests/kernels/batch.h"
+#include "tests/kernels/training.h"
 
 namespace pendula {
 
@@ -221,56 +219,17 @@ TYPED_TEST(ScheduleTest, ALaunchHaltsForItsReasons) {
             code(HaltReason::kTime));  // the report ring is full
 }
 
-// 20 iterations of everything together against the CPU's blocks: the same program, in another
-// order. Lag, clipping, several agents and slices, tiles that are not full.
-template <class Runner, class Reference, class T>
-void check_training(const Config& config, double tolerance) {
-  TestArena<Runner, T> a(config);
-  TestArena<Reference, T> b(config);
-  const auto train = [](auto& arena) {
-    arena.control() = {20, 0, 0, 0, 0, 0};
-    arena.template run<Initialise>();
-    while (arena.control().halted == 0) {
-      arena.push();
-      for_each_program(arena.context, [&](const auto& program) { arena.run_only(program); });
-      arena.pull();
-    }
-  };
-  train(a);
-  train(b);
-  const Plan& p = a.plan;
-  for (int k = 0; k < p.agents; ++k) {
-    EXPECT_EQ(a.agent(k).counters().updates, b.agent(k).counters().updates);
-    EXPECT_GT(a.agent(k).counters().updates, 0u);
-    EXPECT_EQ(a.agent(k).counters().fault, 0u);
-    for (auto at : {p.actor_params, p.actor_target}) {
-      expect_near_network(p.actor, a.agent(k).at(at), b.agent(k).at(at), tolerance, "actor");
-    }
-    for (auto at : {p.critic_params, p.critic_target}) {
-      expect_near_network(p.critic, a.agent(k).at(at), b.agent(k).at(at), tolerance, "critic");
-    }
-    const size_t ring = p.ring_rows * static_cast<size_t>(p.num_envs) * 4;
-    expect_near_norm(a.agent(k).at(p.ring), b.agent(k).at(p.ring), ring, tolerance, 0.0, "ring");
-  }
-}
-
 TYPED_TEST(ScheduleTest, TwentyIterationsOfTraining) {
   if constexpr (!TypeParam::kIsCuda) {
     for (uint32_t seed = 1; seed <= 3; ++seed) {
-      Config c = test_config();
+      Config c = training_config();
       c.seed = seed;
-      c.agents = 2;
-      c.env.num_envs = 70;
-      c.env.max_episode_steps = 7;
-      c.rollout = {2, seed == 2 ? 1 : 0};
-      c.replay.capacity = 70 * 16;
-      c.replay.warmup_steps = 70 * 4;
-      c.ddpg.batch_size = 100;
-      c.ddpg.updates_per_step = seed == 3 ? 0.5 : 0.05;
+      c.rollout.policy_lag = seed == 2 ? 1 : 0;
+      if (seed == 3) c.ddpg.updates_per_step = 0.5;
       if (seed == 2) c.optimizer.max_grad_norm = 0.5;
       // Rounding of 1e-16 (double) grows along hundreds of updates, and at once where Adam divides
       // a gradient that is nearly 0 by its own size.
-      check_training<TypeParam, ReferenceRunner, double>(c, 1e-7);
+      check_training<TypeParam, ReferenceRunner, double, Pendulum>(c, 1e-7);
     }
   }
 }

@@ -2,94 +2,10 @@
 // the programs' own losses.
 #pragma once
 
-#include "tests/kernels/batch.h"
-#include "tests/kernels/point_env.h"
+#include "tests/kernels/differences.h"
+#include "tests/kernels/tile.h"
 
 namespace pendula {
-
-// What sample_tile and td_target leave for the first tile, (features, kRows) each.
-template <class Env, class T>
-struct TileProgram {
-  Context<Env, T> context;
-  uint64_t update;
-  int first;
-  T *x, *next_x, *reward, *continues, *y;
-
-  PENDULA_FN int grid() const { return 1; }
-  template <class B>
-  PENDULA_FN void operator()(B& b) const {
-    const Plan& p = context.plan;
-    const TileProgram t = *this;
-    const AgentView<T> agent = context.agent(0);
-    const Batch<T> batch = allocate_batch<T>(b, p);
-    T* target = b.template shared<T>(B::kLd);
-    const Turns<T> turns = allocate_turns<T>(b, widest_hidden(p));
-    sample_tile<Env>(b, agent, context.env, update, first, kRows, batch);
-    td_target(b, agent, kRows, batch, turns, target);
-    b.sync();
-    b.for_each(kRows, [=](int n) {
-      for (int d = 0; d < p.obs_dim + p.action_dim; ++d) {
-        t.x[d * kRows + n] = batch.x[d * B::kLd + n];
-        t.next_x[d * kRows + n] = batch.next_x[d * B::kLd + n];
-      }
-      t.reward[n] = batch.reward[n];
-      t.continues[n] = batch.continues[n];
-      t.y[n] = target[n];
-    });
-  }
-};
-
-template <class T>
-struct Tile {
-  std::vector<T> x, next_x, reward, continues, y;
-};
-template <class Runner, class Arena>
-auto run_tile(Arena& arena, uint64_t update, int first) {
-  using T = std::remove_pointer_t<decltype(arena.agent().at(0))>;
-  const size_t features = static_cast<size_t>((arena.plan.obs_dim + arena.plan.action_dim) * kRows);
-  typename Runner::template Buffer<T> x(features), next_x(features), reward(kRows), ends(kRows),
-      y(kRows);
-  arena.context.plan = arena.plan;
-  arena.run_program(TileProgram<typename Arena::Env, T>{
-      arena.context, update, first, x.data(), next_x.data(), reward.data(), ends.data(), y.data()});
-  return Tile<T>{x.download(), next_x.download(), reward.download(), ends.download(), y.download()};
-}
-
-template <class Runner, class T>
-void check_tile(Config config, double tolerance) {
-  TestArena<Runner, T> arena(config);
-  fill_agents(arena);
-  const uint64_t update = uint64_t{1} << 20;
-  for (int first = 0; first < config.ddpg.batch_size; first += kRows) {
-    const Tile<T> got = run_tile<Runner>(arena, update, first);
-    const auto batch = sampled_batch(arena.agent(), update);
-    const reference::Ddpg ddpg = reference_of(arena.agent());
-    std::vector<double> y(kRows), x(4 * kRows), next(3 * kRows);
-    const size_t rows = std::min<size_t>(kRows, batch.size() - static_cast<size_t>(first));
-    for (size_t n = 0; n < rows; ++n) {
-      const auto& t = batch[static_cast<size_t>(first) + n];
-      double reward;
-      const reference::PendulumState state = {t.theta, t.theta_dot};
-      const auto obs = reference::observe(state);
-      const auto next_obs = reference::observe(reference::step({}, state, t.torque, &reward));
-      for (size_t d = 0; d < 3; ++d) {
-        x[d * kRows + n] = obs[d];
-        next[d * kRows + n] = next_obs[d];
-      }
-      x[3 * kRows + n] = t.torque / 2.0;
-      EXPECT_EQ(got.reward[n], static_cast<T>(t.reward));
-      EXPECT_EQ(got.continues[n], T(1));
-      y[n] = reference::td_target(ddpg, t);
-    }
-    for (size_t i = 0; i < x.size(); ++i) {
-      if (i % kRows >= rows) continue;  // those beyond the batch count for nothing
-      EXPECT_TRUE(std::fabs(got.x[i] - x[i]) <= tolerance) << "x " << i;
-      if (i >= next.size()) continue;
-      EXPECT_TRUE(std::fabs(got.next_x[i] - next[i]) <= tolerance) << "next_x " << i;
-    }
-    expect_near_norm(got.y.data(), y.data(), rows, 20 * gemm_tolerance<Runner, T>(), 0.0, "y");
-  }
-}
 
 inline void set_activation(Config& c, Activation a) {
   c.actor.activation = c.critic.activation = a;
@@ -102,8 +18,8 @@ void check_gradients(const Config& config, int agent_batch = 0) {
   const auto agent = arena.agent();
   if (agent_batch != 0) agent.hyper().batch_size = static_cast<uint64_t>(agent_batch);
   const int slot = arena.plan.update_slots - 1;
-  const auto batch = sampled_batch(agent, 5 + static_cast<uint64_t>(slot));
-  const reference::Ddpg ddpg = reference_of(agent);
+  const auto batch = sampled_batch<Pendulum>(agent, 5 + static_cast<uint64_t>(slot));
+  const reference::Ddpg ddpg = reference_of<Pendulum>(agent);
   const reference::Gradient critic = reference::critic_gradient(ddpg, batch);
   const reference::Gradient actor = reference::actor_gradient(ddpg, batch);
 
@@ -159,17 +75,6 @@ template <class Runner>
 class UpdateTest : public testing::Test {};
 TYPED_TEST_SUITE(UpdateTest, Runners, RunnerNames);
 
-TYPED_TEST(UpdateTest, TilesOfABatchAndTheirTargets) {
-  Config c = test_config();
-  c.ddpg.reward_scale = 0.5;
-  for (int batch : {1, 31, 100}) {
-    c.ddpg.batch_size = batch;
-    // Rounding of speeds up to 8, and of sin at angles up to 10.
-    check_tile<TypeParam, float>(c, 2e-6);
-    if constexpr (!TypeParam::kIsCuda) check_tile<TypeParam, double>(c, 1e-14);
-  }
-}
-
 TYPED_TEST(UpdateTest, GradientsOfTheReference) { check_all_gradients<TypeParam, float>(); }
 TYPED_TEST(UpdateTest, GradientsOfTheReferenceInDouble) {
   if constexpr (!TypeParam::kIsCuda) check_all_gradients<TypeParam, double>();
@@ -192,45 +97,6 @@ TYPED_TEST(UpdateTest, NothingHappensThatIsNotDue) {
     EXPECT_EQ(arena.agent().work_at(arena.plan.critic_grad)[0], mark);
     EXPECT_EQ(arena.agent().work_at(arena.plan.actor_grad)[0], mark);
   }
-}
-
-// The gradient by central differences of the loss that the program itself reports, in double. The
-// error of a difference with step h is of the order h^2 + 1e-16 loss / h, about 1e-9 of these
-// gradients. A relu has a kink at 0: with h = 1e-5 none of the few thousand inputs of the hidden
-// units here lies that close; one that did would show as an error of 1e-3, not hide one.
-template <class Runner, class Env>
-void check_central_differences(Config config, bool actor) {
-  constexpr double kStep = 1e-5;
-  TestArena<Runner, double, Env> arena(config);
-  fill_agents(arena, 2);
-  const auto a = arena.agent();
-  const Plan& p = arena.plan;
-  if (p.record_size != 4) {
-    std::mt19937 random(4);
-    std::uniform_real_distribution<double> u(-0.9, 0.9);
-    double* ring = a.at(p.ring);
-    for (uint64_t i = 0; i < p.ring_rows * uint64_t(p.num_envs * p.record_size); ++i)
-      ring[i] = u(random);
-  }
-  const auto loss = [&] {
-    actor ? arena.template run<ActorGradient>(0) : arena.template run<CriticGradient>(0);
-    return mean_loss(arena.agent(), 0, actor ? 2 : 0);
-  };
-  loss();
-  const std::vector<double> got = summed_gradient(arena.agent(), actor);
-  const NetworkLayout& net = actor ? p.actor : p.critic;
-  std::vector<double> want(net.count, 0.0);
-  for (uint32_t i = 0; i < net.count; ++i) {
-    double& w = arena.agent().at(actor ? p.actor_params : p.critic_params)[i];
-    const double before = w;
-    const auto loss_at = [&](double x) {
-      arena.agent().at(actor ? p.actor_params : p.critic_params)[i] = x;
-      return loss();
-    };
-    want[i] = (loss_at(before + kStep) - loss_at(before - kStep)) / (2.0 * kStep);
-    loss_at(before);
-  }
-  expect_near_norm(got.data(), want.data(), want.size(), 1e-6, 0.0, actor ? "actor" : "critic");
 }
 
 TYPED_TEST(UpdateTest, GradientsAreThoseOfTheLosses) {
