@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 
 #include "host/suggest.h"
@@ -28,22 +29,20 @@ struct Check {
   }
 };
 
-// Integers keep their 64 bits. 20000.0 and 2e4 are integers too, up to 2^53, where a double still
-// tells neighbours apart.
+// Integers keep their 64 bits, also where they are written as 20000.0 or 2e4: a long double tells
+// all of them apart, a double does not. What is beyond 64 bits comes back as a double.
 std::optional<json> as_integer(const Check& check) {
-  constexpr double kExact = 9007199254740992.0;  // 2^53
   const json& number = check.value.scalar;
   if (number.is_number_integer()) return number;
-  const double value = number.get<double>();
+  const std::string& text = check.value.text;
+  long double value = 0;
+  std::from_chars(text.data(), text.data() + text.size(), value);
   if (value != std::trunc(value)) {
     return check.fail(shown(check.value) +
                       " is not an integer; allowed: " + allowed_text(check.key));
   }
-  if (std::abs(value) > kExact) {
-    return check.fail(shown(check.value) +
-                      " is too large for this form; write the integer with all its digits");
-  }
-  return json(static_cast<int64_t>(value));
+  if (value < -0x1p63L || value >= 0x1p64L) return json(static_cast<double>(value));
+  return value < 0 ? json(static_cast<int64_t>(value)) : json(static_cast<uint64_t>(value));
 }
 
 std::optional<json> checked_integer(const Check& check) {
@@ -60,7 +59,9 @@ std::optional<json> checked_seed(const Check& check) {
   if (!check.value.scalar.is_number()) return check.wrong_type();
   const std::optional<json> integer = as_integer(check);
   if (!integer) return std::nullopt;
-  if (!integer->is_number_unsigned() && integer->get<int64_t>() < 0) {
+  const bool fits =
+      integer->is_number_unsigned() || (integer->is_number_integer() && *integer >= 0);
+  if (!fits) {
     return check.fail(shown(check.value) + " is not in [0, 18446744073709551615]");
   }
   return json(integer->get<uint64_t>());

@@ -85,11 +85,8 @@ class TreeBuilder : public nlohmann::json_sax<json> {
   }
   bool number_integer(int64_t value) override { return add_scalar(value, number_end()); }
   bool number_unsigned(uint64_t value) override { return add_scalar(value, number_end()); }
-  bool number_float(double value, const std::string& raw) override {
-    // The parser falls back to a double where an integer does not fit; we must not.
-    const bool too_large = raw.find_first_of(".eE") == std::string::npos;
-    if (too_large) report_value(shown_text(raw, 40) + " does not fit in 64 bits");
-    return add_scalar(value, number_end(), too_large);
+  bool number_float(double value, const std::string&) override {
+    return add_scalar(value, number_end());
   }
   bool binary(json::binary_t&) override { return false; }  // not in JSON text
 

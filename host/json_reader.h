@@ -18,7 +18,8 @@ struct JsonValue {
   enum class Kind { kScalar, kList, kObject };
   Kind kind = Kind::kScalar;
   std::string place;      // "configs/x.json:7:14": line and column of its first character, from 1
-  nlohmann::json scalar;  // null, boolean, string, or a number; integers keep all their 64 bits
+  nlohmann::json scalar;  // null, boolean, string, or a number; integers keep all their 64 bits,
+                          // larger ones are doubles
   std::string text;       // the scalar as it is written, for messages
   std::vector<JsonValue> items;
   std::vector<JsonMember> members;  // in the order of the text, duplicates included

@@ -107,9 +107,18 @@ TEST(Config, SeedsAreExactTo64Bits) {
     EXPECT_EQ(to_json(config)["seed"].dump(), seed);
     EXPECT_EQ(parse_config("{}", "f", {std::string("seed=") + seed}).seed, config.seed);
   }
-  expect_problem("{\"seed\": 18446744073709551616}", "f:1:10: /seed: ", "64 bits");
+  expect_problem("{\"seed\": 18446744073709551616}",
+                 "f:1:10: /seed: ", "is not in [0, 18446744073709551615]");
   expect_problem("{\"seed\": -1}", "f:1:10: /seed: -1 is not in [0, 18446744073709551615]");
-  expect_problem("{\"seed\": 1e18}", "f:1:10: /seed: 1e18", "all its digits");
+  // However they are written, not rounded to a double's 53 bits.
+  EXPECT_EQ(parse_config("{\"seed\": 1e18}", "f").seed, 1000000000000000000u);
+  EXPECT_EQ(parse_config("{}", "f", {"seed=1e18"}).seed, 1000000000000000000u);
+  EXPECT_EQ(parse_config("{\"seed\": 9007199254740993.0}", "f").seed, 9007199254740993u);
+  EXPECT_EQ(parse_config("{\"seed\": 1.8446744073709551615E+19}", "f").seed, UINT64_MAX);
+  expect_problem("{\"seed\": 9007199254740992.5}", "f:1:10: /seed: ", "is not an integer");
+  expect_problem("{\"seed\": 18446744073709551616.0}", "f:1:10: /seed: ", "is not in [0, ");
+  expect_problem("{\"seed\": -1e0}", "f:1:10: /seed: ", "is not in [0, ");
+  expect_problem("{\"total_timesteps\": 1e300}", "f:1:21: /total_timesteps: ", "is not in [1, ");
 }
 
 TEST(Config, IntegersMayBeWrittenAsIntegralNumbers) {
@@ -154,10 +163,10 @@ TEST(Config, AllProblemsComeAtOnce) {
       " \"actor\": {\"hidden\": [0, 1.5]}}",
       {"agents=0", "nonsense", "optimizer.actor_lr=1e999", "replay.warmup_steps=1e6"});
   const std::vector<std::string> begins = {
-      "f:1:10: /seed: 99999999999999999999 does not fit",
       "f:2:18: /name: duplicate key; it stands first at f:2:2",
       "override nonsense: not of the form path=value",
       "override optimizer.actor_lr=1e999: /optimizer/actor_lr: 1e999 is too large",
+      "f:1:10: /seed: 99999999999999999999 is not in [0, ",
       "f:2:10: /name: \"../x\" is not allowed",
       "f:3:11: /ddpg/gama: unknown key",
       "f:3:29: /ddpg/tau: 0 is not in (0, 1]",
