@@ -1,7 +1,5 @@
 #include "host/cmd_config.h"
 
-#include <sstream>
-
 #include "host/config_check.h"
 #include "host/config_io.h"
 #include "host/error.h"
@@ -11,11 +9,12 @@ namespace {
 
 using nlohmann::ordered_json;
 
-ordered_json lines_of(const std::string& text) {
-  ordered_json lines = ordered_json::array();
-  std::istringstream stream(text);
-  for (std::string line; std::getline(stream, line);) lines.push_back(line);
-  return lines;
+ordered_json object_of(const ConfigProblem& problem) {
+  constexpr const char* kKinds[] = {"json", "value", "relation"};
+  return {{"kind", kKinds[static_cast<size_t>(problem.kind)]},
+          {"place", problem.place},
+          {"pointer", problem.pointer},
+          {"text", problem.text}};
 }
 
 }  // namespace
@@ -35,7 +34,7 @@ int config_check(const std::vector<std::string>& files, const std::vector<std::s
   ExitCode code = ExitCode::kDone;
   ordered_json results = ordered_json::array();
   for (const std::string& file : files) {
-    std::string problems;
+    ordered_json problems = ordered_json::array();
     std::vector<std::string> notes;
     try {
       notes = config_notes(load_config(file, overrides));
@@ -44,14 +43,19 @@ int config_check(const std::vector<std::string>& files, const std::vector<std::s
         for (const std::string& note : notes) err << file << ": note: " << note << '\n';
       }
     } catch (const Error& error) {
-      problems = error.what();
+      if (const auto* wrong = dynamic_cast<const ConfigError*>(&error)) {
+        for (const ConfigProblem& problem : wrong->problems()) {
+          problems.push_back(object_of(problem));
+        }
+      } else {
+        problems.push_back(
+            {{"kind", "file"}, {"place", file}, {"pointer", ""}, {"text", error.what()}});
+      }
       if (code == ExitCode::kDone) code = error.code();
-      if (!json) err << problems << '\n';
+      if (!json) err << error.what() << '\n';
     }
-    results.push_back({{"file", file},
-                       {"ok", problems.empty()},
-                       {"problems", lines_of(problems)},
-                       {"notes", notes}});
+    results.push_back(
+        {{"file", file}, {"ok", problems.empty()}, {"problems", problems}, {"notes", notes}});
   }
   if (json) out << ordered_json{{"files", results}}.dump(2) << '\n';
   return static_cast<int>(code);

@@ -15,8 +15,10 @@ int config_show(const std::string& file, const std::vector<std::string>& overrid
 
 // Checks every file, each with the overrides: "configs/x.json: ok" on `out`, problems and what is
 // rounded on `err`. `json`: one object {"files": [{"file", "ok", "problems", "notes"}]} on `out`
-// instead. `quiet`: no "ok" lines and no notes. Throws nothing; the code is 0, or that of the first
-// file that failed.
+// instead; a problem is {"kind", "place", "pointer", "text"}, of the kind "file" (cannot be read),
+// "json" (not JSON, or none that we take), "value" (what a JSON Schema can refuse too) or
+// "relation" (between values). `quiet`: no "ok" lines and no notes. Throws nothing; the code is 0,
+// or that of the first file that failed.
 int config_check(const std::vector<std::string>& files, const std::vector<std::string>& overrides,
                  bool json, bool quiet, std::ostream& out, std::ostream& err);
 

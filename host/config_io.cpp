@@ -127,7 +127,7 @@ class Reader {
         place = found->second;
         break;
       }
-      problems.push_back({place, path, broken.text});
+      problems.push_back({place, path, broken.text, ConfigProblem::Kind::kRelation});
     }
   }
 
@@ -138,9 +138,8 @@ class Reader {
   std::set<std::string> failed_;
 };
 
-void throw_if_any(const std::vector<ConfigProblem>& problems) {
+std::string lines_of(const std::vector<ConfigProblem>& problems) {
   constexpr size_t kMaxLines = 50;
-  if (problems.empty()) return;
   std::string text;
   for (size_t i = 0; i < problems.size() && i < kMaxLines; ++i) {
     text += (i > 0 ? "\n" : "") + problems[i].line();
@@ -148,7 +147,11 @@ void throw_if_any(const std::vector<ConfigProblem>& problems) {
   if (problems.size() > kMaxLines) {
     text += "\n... and " + std::to_string(problems.size() - kMaxLines) + " more problems";
   }
-  throw Error(ExitCode::kUsage, text);
+  return text;
+}
+
+void throw_if_any(std::vector<ConfigProblem>& problems) {
+  if (!problems.empty()) throw ConfigError(std::move(problems));
 }
 
 std::string read_file(const std::string& path) {
@@ -172,10 +175,12 @@ std::string read_file(const std::string& path) {
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) throw Error(ExitCode::kFiles, path + ": cannot be opened; check its permissions");
-  std::string text(kMaxBytes + 1, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
+  std::string text;
+  for (char block[1 << 14]; file && text.size() <= kMaxBytes;) {
+    file.read(block, sizeof block);
+    text.append(block, static_cast<size_t>(file.gcount()));
+  }
   if (file.bad()) throw Error(ExitCode::kFiles, path + ": cannot be read");
-  text.resize(static_cast<size_t>(file.gcount()));
   if (text.size() > kMaxBytes) {
     throw Error(ExitCode::kFiles, path + ": larger than 16 MiB; this is no config");
   }
@@ -183,6 +188,9 @@ std::string read_file(const std::string& path) {
 }
 
 }  // namespace
+
+ConfigError::ConfigError(std::vector<ConfigProblem> problems)
+    : Error(ExitCode::kUsage, lines_of(problems)), problems_(std::move(problems)) {}
 
 Config load_config(const std::string& path, const std::vector<std::string>& overrides) {
   return parse_config(read_file(path), path, overrides);
@@ -193,7 +201,7 @@ Config parse_config(const std::string& text, const std::string& file_name,
   Reader reader(file_name);
   JsonDocument document = read_json(text, file_name);
   for (const JsonProblem& problem : document.problems) {
-    reader.problems.push_back({problem.place, "", problem.text});
+    reader.problems.push_back({problem.place, "", problem.text, ConfigProblem::Kind::kJson});
   }
   if (!document
            .complete) {  // half a tree: only what the overrides themselves show is worth telling

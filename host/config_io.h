@@ -6,15 +6,27 @@
 #include <vector>
 
 #include "host/config.h"
+#include "host/config_value.h"
+#include "host/error.h"
 
 namespace pendula {
+
+// What is wrong with a config. Its message has a line of each problem, of at most 50.
+class ConfigError : public Error {
+ public:
+  explicit ConfigError(std::vector<ConfigProblem> problems);
+  const std::vector<ConfigProblem>& problems() const { return problems_; }
+
+ private:
+  std::vector<ConfigProblem> problems_;
+};
 
 // Reads the file at `path` and applies the overrides, of which the last wins. The result is
 // resolved: env.params and env.max_episode_steps are filled in.
 //
-// Throws Error with ExitCode::kFiles where the file cannot be read, and with ExitCode::kUsage where
-// the config is wrong: one line per problem, all of them at once, each with file:line:column (or
-// the override), JSON pointer, value and what is allowed.
+// Throws Error with ExitCode::kFiles where the file cannot be read, and ConfigError with
+// ExitCode::kUsage where the config is wrong: one line per problem, all of them at once, each with
+// file:line:column (or the override), JSON pointer, value and what is allowed.
 Config load_config(const std::string& path, const std::vector<std::string>& overrides = {});
 
 // The same from text; `file_name` stands in the messages.

@@ -13,9 +13,15 @@ namespace pendula {
 
 // One line of a config's error: "configs/x.json:8:20: /ddpg/gamma: 1.5 is not in [0, 1]".
 struct ConfigProblem {
+  enum class Kind {  // `config check --json` names them in this order
+    kJson,           // the text is no JSON that we take
+    kValue,          // a key or value is wrong by itself; a JSON Schema can say that too
+    kRelation,       // values that are right by themselves do not go together
+  };
   std::string place;    // "configs/x.json:8:20", "override ddpg.gamma=1.5"
   std::string pointer;  // "/ddpg/gamma"; may be empty
   std::string text;
+  Kind kind = Kind::kValue;
 
   std::string line() const;
 };

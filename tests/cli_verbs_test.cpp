@@ -74,7 +74,11 @@ TEST_F(CliVerbsTest, ConfigCheckLooksAtAllFiles) {
   EXPECT_EQ(o.code, 2);
   const auto files = nlohmann::json::parse(o.out)["files"];
   EXPECT_EQ(files[0]["ok"], false);
-  EXPECT_TRUE(contains(files[0]["problems"][0], {"bad.json:1:3", "did you mean \"seed\"?"}));
+  const auto& problem = files[0]["problems"][0];
+  EXPECT_EQ(problem["kind"], "value");
+  EXPECT_EQ(problem["place"], "bad.json:1:3");
+  EXPECT_EQ(problem["pointer"], "/sed");
+  EXPECT_TRUE(contains(problem["text"], {"did you mean \"seed\"?"}));
   EXPECT_EQ(files[1]["ok"], true);
   EXPECT_EQ(run({"config", "check", "bad.json", "tiny.json"}).code, 2);
   EXPECT_EQ(run({"config", "check", "absent.json"}).code, 6);

@@ -87,11 +87,27 @@ TEST_F(ConfigFile, CheckTellsOfEveryFile) {
   EXPECT_NE(err.str().find(bad + ":1:14: /x: unknown"), std::string::npos);
   EXPECT_NE(err.str().find("missing.json: no such file"), std::string::npos);
   std::ostringstream json_out;
-  EXPECT_EQ(config_check({"missing.json", good}, {}, true, false, json_out, err), 6);
-  const auto json = nlohmann::json::parse(json_out.str());
-  EXPECT_EQ(json["files"][0]["ok"], false);
-  EXPECT_EQ(json["files"][0]["problems"].size(), 1u);
-  EXPECT_EQ(json["files"][1]["ok"], true);
+  const std::string twice = write("twice.json", "{\"seed\": 1, \"seed\": 1}");
+  EXPECT_EQ(config_check({"missing.json", good, bad, twice}, {}, true, false, json_out, err), 6);
+  const auto files = nlohmann::json::parse(json_out.str())["files"];
+  EXPECT_EQ(files[0]["ok"], false);
+  ASSERT_EQ(files[0]["problems"].size(), 1u);
+  EXPECT_EQ(files[0]["problems"][0]["kind"], "file");
+  EXPECT_EQ(files[1]["ok"], true);
+  EXPECT_EQ(files[1]["problems"], nlohmann::json::array());
+  ASSERT_EQ(files[2]["problems"].size(), 2u);
+  EXPECT_EQ(files[2]["problems"][0],
+            (nlohmann::json{{"kind", "value"},
+                            {"place", bad + ":1:10"},
+                            {"pointer", "/seed"},
+                            {"text", "-1 is not in [0, 18446744073709551615]"}}));
+  EXPECT_EQ(files[3]["problems"][0]["kind"], "json");
+  // A relation, and its message, are told apart from what is wrong by itself.
+  std::ostringstream relation_out;
+  EXPECT_EQ(config_check({good}, {"total_timesteps=1"}, true, false, relation_out, err), 2);
+  const auto relation = nlohmann::json::parse(relation_out.str())["files"][0]["problems"][0];
+  EXPECT_EQ(relation["kind"], "relation");
+  EXPECT_EQ(relation["pointer"], "/total_timesteps");
 }
 
 TEST_F(ConfigFile, DiffPrintsOneLinePerKey) {
