@@ -19,16 +19,8 @@ std::string cell(const std::string& text) {
 }
 
 void write_row(std::ostringstream& page, const KeySpec& key, const std::string& by_default) {
-  std::string meaning = key.help;
-  if (!key.unit.empty()) meaning += " (" + key.unit + ")";
-  if (!key.later_words.empty()) {
-    meaning += "; not in this version:";
-    for (size_t i = 0; i < key.later_words.size(); ++i) {
-      meaning += (i > 0 ? ", \"" : " \"") + key.later_words[i] + '"';
-    }
-  }
   page << "| `" << dotted(key.path) << "` | " << cell(allowed_text(key)) << " | "
-       << cell(by_default) << " | " << cell(meaning) << " |\n";
+       << cell(by_default) << " | " << cell(meaning_text(key)) << " |\n";
 }
 
 constexpr const char* kTableHead = "\n| key | allowed | default | meaning |\n|---|---|---|---|\n";
@@ -83,6 +75,14 @@ std::string config_markdown() {
           "Unknown and duplicate keys are errors. Steps are environment steps summed over the\n"
           "environments of one agent; an iteration is `env.num_envs` x `rollout.length` of them.\n"
           "`[` and `]` include the end of a range, `(` and `)` do not.\n";
+  page << "\n`pendula config schema > config.schema.json` writes all of this as a JSON Schema\n"
+          "(draft 2020-12), by which editors complete and check a config. A config names it by\n"
+          "`\"$schema\": \"../config.schema.json\"`, which Pendula reads and forgets; or VS Code\n"
+          "has the setting\n\n"
+          "    \"json.schemas\": [{\"fileMatch\": [\"configs/*.json\"],\n"
+          "                      \"url\": \"./config.schema.json\"}]\n\n"
+          "What must hold between keys, as a warm-up shorter than the run, is not in it:\n"
+          "`pendula config check` sees that too.\n";
   write_sections(page);
   write_environments(page);
   return page.str();

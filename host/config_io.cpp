@@ -35,6 +35,7 @@ class Reader {
     Config config;
     const EnvironmentInfo* env = environment_of(root, config);
     keys_ = env != nullptr ? config_keys(env) : keys_of_all_environments();
+    keys_.push_back(schema_key());
     if (env != nullptr) {
       env_id_ = env->id;
       fill_in(*env, config);

@@ -16,7 +16,7 @@ enum class KeyType {
   kSeed,         // uint64_t, every value
   kNumber,       // double, finite
   kWord,         // one of `words`
-  kText,         // a string that `accepts` accepts
+  kText,         // a string that all of `pattern` matches
   kIntegerList,  // 0 to `max_items` integers, each in `range`
   kObject,       // any object, never looked into
 };
@@ -42,7 +42,9 @@ struct KeySpec {
   std::string help;          // one sentence, no full stop
   std::string default_text;  // where the struct's default says too little
 
-  std::function<bool(const std::string&)> accepts;  // kText
+  // kText: a regular expression that ECMAScript and Python read alike; "": every string.
+  std::string pattern;
+  std::function<bool(const std::string&)> accepts;  // kText: whether all of a string matches it
   std::string accepted_text;                        // kText: the same in words
 
   std::function<nlohmann::json(const Config&)> get;
@@ -62,5 +64,8 @@ std::string range_text(const Range& range);
 
 // What a key takes, for messages and docs: "a number in [0, 1]", "one of \"mse\", \"huber\"".
 std::string allowed_text(const KeySpec& key);
+
+// What a key means, for docs: help, unit, and the words that a later version will allow.
+std::string meaning_text(const KeySpec& key);
 
 }  // namespace pendula

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <regex>
 
 namespace pendula {
 namespace {
@@ -106,28 +107,14 @@ KeySpec hidden_layers(const char* path, Field field) {
   return key;
 }
 
-bool names_a_folder(const std::string& name) {
-  constexpr size_t kMaxLength = 100;
-  const std::string letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-  return !name.empty() && name.size() <= kMaxLength && name[0] != '.' &&
-         name.find_first_not_of(letters) == std::string::npos;
-}
-
-bool names_a_device(const std::string& device) {
-  constexpr size_t kMaxDigits = 3;
-  if (device == "auto" || device == "cpu" || device == "cuda") return true;
-  const std::string prefix = "cuda:";
-  if (device.rfind(prefix, 0) != 0) return false;
-  const std::string index = device.substr(prefix.size());
-  return !index.empty() && index.size() <= kMaxDigits &&
-         index.find_first_not_of("0123456789") == std::string::npos;
-}
-
 template <class Field>
-KeySpec text(const char* path, Field field, bool (*accepts)(const std::string&),
-             const char* accepted_text, const char* help) {
+KeySpec text(const char* path, Field field, const char* pattern, const char* accepted_text,
+             const char* help) {
   KeySpec key = key_of(path, KeyType::kText, field, "", help);
-  key.accepts = accepts;
+  key.pattern = pattern;
+  key.accepts = [pattern](const std::string& value) {
+    return std::regex_match(value, std::regex(pattern));
+  };
   key.accepted_text = accepted_text;
   return key;
 }
@@ -166,12 +153,12 @@ std::vector<KeySpec> run_keys() {
   KeySpec seed = key_of("/seed", KeyType::kSeed, FIELD(seed), "",
                         "seed of all random numbers; agent k uses seed + k");
   return {
-      text("/name", FIELD(name), names_a_folder,
+      text("/name", FIELD(name), "[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}",
            "1 to 100 letters, digits, '.', '_' and '-', not '.' first", "name of the run's folder"),
       seed,
       integer("/agents", FIELD(agents), closed(1, 65536), "",
               "agents trained side by side, each with networks and replay of its own"),
-      text("/device", FIELD(device), names_a_device,
+      text("/device", FIELD(device), "auto|cpu|cuda(:[0-9]{1,3})?",
            "one of \"auto\", \"cpu\", \"cuda\", \"cuda:N\" with N from 0 to 999",
            "where to train; auto: the first GPU if there is one, else the CPU"),
       later(enum_word<Precision>("/precision", FIELD(precision), {"auto", "fp32", "tf32"},
@@ -309,6 +296,19 @@ std::vector<KeySpec> data_keys() {
 #undef FIELD
 
 }  // namespace
+
+KeySpec schema_key() {
+  KeySpec key;
+  key.path = "/$schema";
+  key.type = KeyType::kText;
+  key.help = "the JSON Schema that editors check this file by; Pendula reads and forgets it";
+  key.accepts = [](const std::string&) { return true; };
+  key.accepted_text = "a string";
+  key.default_text = "none";
+  key.get = [](const Config&) { return json(""); };
+  key.set = [](Config&, const json&) {};
+  return key;
+}
 
 std::vector<KeySpec> config_keys(const EnvironmentInfo* env) {
   std::vector<KeySpec> keys = run_keys();

@@ -14,6 +14,7 @@
 #include "host/commands.h"
 #include "host/config_docs.h"
 #include "host/config_io.h"
+#include "host/config_schema.h"
 #include "host/error.h"
 #include "host/resume.h"
 #include "host/run_directory.h"
@@ -195,13 +196,18 @@ int run(int argc, char** argv) {
   config_cmd->footer(
       "  pendula config show configs/pendulum.json ddpg.gamma=0.98\n"
       "  pendula config check configs/*.json\n"
-      "  pendula config diff a.json b.json\n");
+      "  pendula config diff a.json b.json\n"
+      "  pendula config schema > config.schema.json\n");
   config_cmd->require_subcommand(1);
   const auto config_verb = [&](const char* name, const char* help) {
     CLI::App* verb = config_cmd->add_subcommand(name, help);
-    verb->add_option("ARGS", config_args, "Config files, and overrides path=value");
     verb->add_flag("--json", config_json, "Print one JSON object");
     verb->add_flag("--quiet", config_quiet, "No notes");
+    return verb;
+  };
+  const auto config_verb_of_files = [&](const char* name, const char* help) {
+    CLI::App* verb = config_verb(name, help);
+    verb->add_option("ARGS", config_args, "Config files, and overrides path=value");
     return verb;
   };
   const auto files_and_overrides = [&](std::vector<std::string>& overrides) {
@@ -209,22 +215,25 @@ int run(int argc, char** argv) {
     for (const std::string& a : config_args) (is_override(a) ? overrides : files).push_back(a);
     return files;
   };
-  config_verb("show", "Print the resolved config, every key of it")->callback([&] {
+  config_verb_of_files("show", "Print the resolved config, every key of it")->callback([&] {
     std::string file;
     std::vector<std::string> overrides;
     split(config_args, file, overrides);
     if (file.empty()) throw Error(ExitCode::kUsage, "config show needs a CONFIG");
     code = config_show(file, overrides, config_quiet, std::cout, std::cerr);
   });
-  config_verb("check", "Check configs, all errors at once")->callback([&] {
+  config_verb_of_files("check", "Check configs, all errors at once")->callback([&] {
     std::vector<std::string> overrides;
     const auto files = files_and_overrides(overrides);
     if (files.empty()) throw Error(ExitCode::kUsage, "config check needs a CONFIG");
     code = config_check(files, overrides, config_json, config_quiet, std::cout, std::cerr);
   });
-  config_verb("diff", "Print the keys in which two configs differ")->callback([&] {
+  config_verb_of_files("diff", "Print the keys in which two configs differ")->callback([&] {
     if (config_args.size() != 2) throw Error(ExitCode::kUsage, "config diff needs two configs");
     code = config_diff(config_args[0], config_args[1], config_json, std::cout);
+  });
+  config_verb("schema", "Print the JSON Schema of a config, for editors")->callback([&] {
+    std::cout << config_schema().dump(2) << '\n';
   });
   config_cmd->add_subcommand("docs", "Print docs/config.md")->group("")->callback([&] {
     std::cout << config_markdown();

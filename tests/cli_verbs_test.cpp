@@ -151,6 +151,7 @@ TEST_F(CliVerbsTest, HelpBeginsWithExamples) {
                                                {"config", "show"},
                                                {"config", "check"},
                                                {"config", "diff"},
+                                               {"config", "schema"},
                                                {"envs"},
                                                {"doctor"}}) {
     std::vector<std::string> args = verb;
