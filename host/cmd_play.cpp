@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <fstream>
 #include <iostream>
@@ -35,18 +36,45 @@ Config config_for_environment(const std::string& id) {
   return parse_config(text.dump(), "play");
 }
 
-PlayPolicy policy_of(const std::string& agent) {
-  if (agent == "zero") return PlayPolicy::kZero;
-  if (agent == "random") return PlayPolicy::kRandom;
-  return PlayPolicy::kActor;
+// Who plays.
+struct Player {
+  PlayPolicy policy = PlayPolicy::kActor;
+  std::optional<int64_t> agent;  // where its number was given
+};
+
+// Throws Error(kUsage) for what is neither a policy's name nor a number.
+Player player_of(const std::string& text) {
+  if (text.empty()) return {};
+  if (text == "zero") return {PlayPolicy::kZero, {}};
+  if (text == "random") return {PlayPolicy::kRandom, {}};
+  int64_t agent = 0;
+  const auto [last, error] = std::from_chars(text.data(), text.data() + text.size(), agent);
+  if (error != std::errc() || last != text.data() + text.size()) {
+    throw Error(ExitCode::kUsage,
+                "--agent takes zero, random, or the number of one of the run's "
+                "agents (0 is the first), not \"" +
+                    text + "\"");
+  }
+  return {PlayPolicy::kActor, agent};
+}
+
+// The number of the agent of `run` that plays. Throws Error(kUsage) where there is none such.
+int agent_of(const Player& player, int64_t agents, const std::string& run) {
+  const int64_t agent = player.agent.value_or(0);
+  if (agent >= 0 && agent < agents) return static_cast<int>(agent);
+  const std::string allowed =
+      agents == 1 ? "one agent, number 0" : fmt::format("{} agents, 0 to {}", agents, agents - 1);
+  throw Error(ExitCode::kUsage, fmt::format("--agent {}: {} has {}; name one of its agents, or "
+                                            "leave --agent out to watch agent 0",
+                                            agent, run, allowed));
 }
 
 }  // namespace
 
 int run_play(const PlayOptions& options, std::ostream& out) {
   const bool environment = find_environment(options.target) != nullptr;
-  PlayPolicy policy = policy_of(options.agent);
-  if (environment && options.agent.empty()) {
+  const Player player = player_of(options.agent);
+  if (environment && player.policy == PlayPolicy::kActor) {
     throw Error(ExitCode::kUsage, "\"" + options.target +
                                       "\" is an environment and has no trained actor; say --agent "
                                       "zero or --agent random, or name a run");
@@ -55,20 +83,22 @@ int run_play(const PlayOptions& options, std::ostream& out) {
   if (!environment) run = resolve_run(options.target, options.parent);
   Config config = run ? load_config((run->run_dir / "config.json").string())
                       : config_for_environment(options.target);
+  const int agent = agent_of(player, config.agents, options.target);
   if (run) config.simd = viewed_simd(config.simd, run->run_dir);
   if (options.seed) config.seed = *options.seed;
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
   const EnvironmentInfo& env = *find_environment(config.env.id);
   const auto backend = make_cpu_backend(config, 1);
   backend->initialise();
-  if (run && policy == PlayPolicy::kActor) {
+  if (run && player.policy == PlayPolicy::kActor) {
     load_checkpoint(run->checkpoint, backend->tensors(), *backend, [](const std::string& name) {
       return name.rfind("agents.actor.", 0) == 0 && name.find(".adam_") == std::string::npos;
     });
   }
 
-  if (config.agents > 1 && !options.quiet) {
-    std::cerr << fmt::format("note: agent 0 of the run's {} plays\n", config.agents);
+  if (config.agents > 1 && !player.agent && !options.quiet) {
+    std::cerr << fmt::format("note: agent 0 of the run's {} plays; --agent 1 is the next\n",
+                             config.agents);
   }
   std::ofstream file;
   const bool csv = !options.csv.empty();
@@ -85,7 +115,7 @@ int run_play(const PlayOptions& options, std::ostream& out) {
   std::vector<double> returns;
   std::vector<int64_t> lengths;
   double sum = 0.0;
-  backend->play(policy, options.episodes, [&](const PlayStep& s) {
+  backend->play(player.policy, agent, options.episodes, [&](const PlayStep& s) {
     if (s.t == 0) sum = 0.0;
     sum += static_cast<double>(s.reward);
     if (s.terminated || s.truncated) {
@@ -109,7 +139,8 @@ int run_play(const PlayOptions& options, std::ostream& out) {
   if (options.json) {
     nlohmann::ordered_json result;
     result["env"] = config.env.id;
-    result["policy"] = options.agent.empty() ? "actor" : options.agent;
+    result["policy"] = player.policy == PlayPolicy::kActor ? "actor" : options.agent;
+    if (config.agents > 1) result["agent"] = agent;
     result["rollout/ep_rew_mean"] = mean;
     result["returns"] = returns;
     result["lengths"] = lengths;

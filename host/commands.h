@@ -23,7 +23,7 @@ int run_eval(const EvalOptions& options, std::ostream& out);
 struct PlayOptions {
   std::string target;  // RUN or an environment's id
   std::filesystem::path parent = "runs";
-  std::string agent;  // "": the run's actor; "zero", "random"
+  std::string agent;  // "zero", "random", or the number of one of the run's agents; "": agent 0
   int64_t episodes = 1;
   std::optional<uint64_t> seed;  // of the episodes; empty: the run's own, 1 without a run
   std::string csv;               // file, "-" for stdout, empty: none

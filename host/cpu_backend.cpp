@@ -154,19 +154,20 @@ Evaluation CpuBackend::evaluate(int64_t episodes, const std::atomic<bool>& stop)
   return e;
 }
 
-void CpuBackend::play(PlayPolicy policy, int64_t episodes,
+void CpuBackend::play(PlayPolicy policy, int agent, int64_t episodes,
                       const std::function<void(const PlayStep&)>& step) {
   for (int64_t first = 0; first < episodes; first += kRows) {
-    play_tile(policy, first, std::min<int64_t>(kRows, episodes - first), step);
+    play_tile(policy, agent, first, std::min<int64_t>(kRows, episodes - first), step);
   }
 }
 
 // Plays a tile of episodes side by side, keeps their steps, and hands them out episode by episode.
-void CpuBackend::play_tile(PlayPolicy policy, int64_t first, int64_t count,
+void CpuBackend::play_tile(PlayPolicy policy, int agent, int64_t first, int64_t count,
                            const std::function<void(const PlayStep&)>& step) {
   const CpuWorker me = worker(0);
   PlayTile tile{};
   tile.policy = policy;
+  tile.agent = agent;
   tile.first = static_cast<uint64_t>(first);
   const auto column = [&](const float* array, int dimensions, int n) {
     std::vector<float> values;

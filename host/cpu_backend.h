@@ -24,7 +24,7 @@ class CpuBackend final : public PlayableBackend {
   std::vector<FaultReport> faults() override;
   using Backend::evaluate;
   Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) override;
-  void play(PlayPolicy policy, int64_t episodes,
+  void play(PlayPolicy policy, int agent, int64_t episodes,
             const std::function<void(const PlayStep&)>& step) override;
 
   const TensorTable& tensors() const override { return planned_.tensors; }
@@ -37,7 +37,7 @@ class CpuBackend final : public PlayableBackend {
 
  private:
   CpuWorker worker(int index);
-  void play_tile(PlayPolicy policy, int64_t first, int64_t count,
+  void play_tile(PlayPolicy policy, int agent, int64_t first, int64_t count,
                  const std::function<void(const PlayStep&)>& step);
 
   const Config config_;

@@ -40,10 +40,11 @@ struct CpuEvaluation {
 
 enum class PlayPolicy : int32_t { kActor, kZero, kRandom };
 
-// kRows episodes of agent 0 side by side, and what one step of them gives: (dimension, ld) arrays
+// kRows episodes of one agent side by side, and what one step of them gives: (dimension, ld) arrays
 // in the worker's scratch, which hold until the next step.
 struct PlayTile {
   PlayPolicy policy;
+  int agent;
   uint64_t first;  // episode
   int t;           // time step, 0, 1, ... one call after the other
   int ld;

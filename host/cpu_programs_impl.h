@@ -90,7 +90,7 @@ struct CpuProgramsOf {
   static void play(const CpuSetup& setup, const CpuWorker& worker, PlayTile& tile) {
     constexpr int S = Env::kStateDim, A = Env::kActionDim, kLd = CpuBlock::kLd;
     const Context<Env, T> c = context(setup);
-    const AgentView<T> agent = c.agent(0);
+    const AgentView<T> agent = c.agent(tile.agent);
     const uint64_t seed = agent.hyper().seed;
     // The same places in every call: the state stays where the last step left it.
     CpuBlock b(0, {worker.scratch, worker.scratch_bytes});

@@ -175,10 +175,11 @@ int run(int argc, char** argv) {
   CLI::App* play_cmd = app.add_subcommand("play", "Play episodes on the CPU and write each step.");
   play_cmd->footer(
       "  pendula play latest --episodes 3 --csv steps.csv\n"
+      "  pendula play latest --agent 7\n"
       "  pendula play pendulum --agent random --csv -\n");
   play_cmd->add_option("RUN|ENV", p.target, "A run, or an environment's id")->required();
-  play_cmd->add_option("--agent", p.agent, "zero or random, instead of the run's actor")
-      ->check(CLI::IsMember({"zero", "random"}));
+  play_cmd->add_option("--agent", p.agent,
+                       "Which of the run's agents plays (0), or zero or random in its place");
   play_cmd->add_option("--episodes", p.episodes, "Episodes")
       ->capture_default_str()
       ->check(CLI::Range(int64_t{1}, int64_t{1} << 24));

@@ -26,9 +26,9 @@ struct PlayStep {
 // A backend whose episodes can be watched.
 class PlayableBackend : public Backend {
  public:
-  // Plays `episodes` episodes of agent 0, from the initial states that evaluate() has, and calls
-  // `step` for each step in order.
-  virtual void play(PlayPolicy policy, int64_t episodes,
+  // Plays `episodes` episodes of one of the run's agents, from the initial states that evaluate()
+  // has for it, and calls `step` for each step in order.
+  virtual void play(PlayPolicy policy, int agent, int64_t episodes,
                     const std::function<void(const PlayStep&)>& step) = 0;
 };
 

@@ -133,6 +133,52 @@ TEST_F(CliPlayTest, ZeroAndRandomNeedNoRun) {
             zero.out);
 }
 
+TEST_F(CliPlayTest, EveryAgentOfAPopulationPlays) {
+  const fs::path run_dir = train({"--seeds", "3"});
+  const auto rows = read_json(run_dir / "result.json")["agents"];
+  ASSERT_EQ(rows.size(), 3u);
+  std::vector<nlohmann::json> seen;
+  for (size_t k = 0; k < 3; ++k) {
+    const std::string agent = std::to_string(k);
+    const Output o = run({"play", "latest", "--agent", agent, "--episodes", "32", "--json"});
+    ASSERT_EQ(o.code, 0) << o.err;
+    EXPECT_EQ(o.err, "") << "a note for whom the number was given";
+    const auto played = nlohmann::json::parse(o.out);
+    EXPECT_EQ(played["agent"], k);
+    EXPECT_EQ(played["policy"], "actor");
+    // The episodes of the final evaluation. Steps of a tile are summed here in double, there in
+    // float: 200 rewards of up to 16.3.
+    EXPECT_NEAR(played["rollout/ep_rew_mean"], rows[k]["eval/mean_reward"], 1e-2);
+    train({"seed=" + std::to_string(1 + k), "--run-dir", "alone"});
+    const Output alone =
+        run({"play", "latest", "--run-dir", "alone", "--agent", "0", "--episodes", "32", "--json"});
+    EXPECT_EQ(nlohmann::json::parse(alone.out)["returns"], played["returns"]) << agent;
+    seen.push_back(played["returns"]);
+  }
+  EXPECT_NE(seen[0], seen[1]);
+  EXPECT_NE(seen[1], seen[2]);
+  const Output first = run({"play", "latest", "--episodes", "32", "--json"});
+  EXPECT_EQ(nlohmann::json::parse(first.out)["returns"], seen[0]) << "agent 0 is the default";
+}
+
+TEST_F(CliPlayTest, AnAgentThatIsNotThereIsNamed) {
+  train({"--seeds", "3"});
+  const auto expect_refused = [&](const std::string& target, const std::string& agent,
+                                  std::initializer_list<std::string> words) {
+    const Output o = run({"play", target, "--agent", agent});
+    EXPECT_EQ(o.code, 2) << agent;
+    EXPECT_EQ(o.out, "");
+    EXPECT_TRUE(contains(o.err, words)) << agent;
+  };
+  expect_refused("latest", "3", {"--agent 3", "latest has 3 agents, 0 to 2", "agent 0"});
+  expect_refused("latest", "-1", {"--agent -1", "0 to 2"});
+  expect_refused("latest", "1.5", {"zero, random, or the number", "\"1.5\""});
+  expect_refused("latest", "99999999999999999999", {"zero, random, or the number"});
+  expect_refused("pendulum", "1", {"\"pendulum\" is an environment", "--agent zero"});
+  train({});
+  expect_refused("latest", "1", {"latest has one agent, number 0"});
+}
+
 TEST_F(CliPlayTest, ARunsOwnEnvironmentAndLimitAreUsed) {
   train({"env.max_episode_steps=50", "env.max_torque=0.5", "--seeds", "2"});
   const Output o = run({"play", "latest", "--agent", "random", "--csv", "-", "--episodes", "3"});
