@@ -1,4 +1,5 @@
-"""bench/plot.py on a small invented report: what is drawn, and what is said of what is not.
+"""bench/plot.py on a small invented report: what is drawn, and what is said of what is not; and the
+curve of bench/learning_docs.py.
 
 .venv/bin/python -m unittest tests/plot_test.py
 """
@@ -11,11 +12,14 @@ import pathlib
 import sys
 import tempfile
 import unittest
+import unittest.mock
 import xml.etree.ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests")]
 import bench_sample  # noqa: E402
+import learning  # noqa: E402
+import learning_docs  # noqa: E402
 import plot  # noqa: E402
 import rows as reports  # noqa: E402
 
@@ -105,6 +109,44 @@ class Drawings(unittest.TestCase):
         labels = plot.series(rows, "batch")
         self.assertEqual([label for label, _ in labels], ["2x64", "2x256"])
         self.assertEqual([row["batch"] for row in labels[0][1]], [100, 128])
+
+
+class Learning(unittest.TestCase):
+    def report(self):
+        """Three seeds, of which the last diverged after its first evaluation."""
+        seeds = [{"final": {learning.RETURN: None if k == 2 else -150.0 - k},
+                  "rows": [{"time/total_timesteps": step, learning.RETURN: -1000.0 + step - k}
+                           for step in (100, 200, 300)][:1 if k == 2 else 3]} for k in range(3)]
+        return {"config": "pendulum.json", "seeds": 3,
+                "machine": {"processor": "Invented CPU", "cores": 2, "device": "cpu",
+                            "simd_level": "avx2", "commit": "abc"},
+                **learning.report("pendulum", seeds)}
+
+    def drawn(self, report):
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "curve.svg"
+            learning_docs.draw(report, path)
+            return path.read_bytes()
+
+    def test_the_same_report_the_same_bytes(self):
+        content = self.drawn(self.report())
+        self.assertEqual(content, self.drawn(self.report()))
+        text = "".join(xml.etree.ElementTree.fromstring(content).itertext())
+        for word in ("pendulum.json, 3 seeds", "Invented CPU (AVX2), 2 cores, CPU backend", "IQM",
+                     "mean", "each seed", "95% bootstrap interval", "-200"):
+            self.assertIn(word, text)
+        self.assertNotIn(b"<dc:date>", content)
+
+    def test_every_seed_is_a_line(self):
+        with unittest.mock.patch.object(plot.plt, "close") as closed:
+            self.drawn(self.report())
+        axes = closed.call_args.args[0].axes[0]
+        lines = [[list(map(float, data)) for data in line.get_data()] for line in axes.get_lines()]
+        self.assertIn([[100, 200, 300], [-900, -800, -700]], lines)
+        self.assertIn([[100, 200, 300], [-901, -801, -701]], lines)
+        self.assertIn([[0, 1], [-200, -200]], lines)  # the criterion, across the picture
+        mean = next(line for line in axes.get_lines() if line.get_label() == "mean").get_ydata()
+        self.assertEqual([mean[0], *map(math.isnan, mean[1:])], [-901, True, True])
 
 
 if __name__ == "__main__":
