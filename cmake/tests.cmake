@@ -59,6 +59,8 @@ foreach(source IN LISTS PENDULA_TEST_SOURCES)
     foreach(level IN LISTS test_levels)  # -O1: so many of them that compiling is what takes time
       pendula_add_test(${name}_${level} ${source} -O1 ${test_flags_${level}})
     endforeach()
+  elseif(name STREQUAL "lqr_test" AND PENDULA_RUNS_avx2)  # a whole training
+    pendula_add_test(${name} ${source} ${PENDULA_FLAGS_avx2})
   else()
     pendula_add_test(${name} ${source})
   endif()

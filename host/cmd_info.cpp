@@ -7,6 +7,7 @@
 #include "host/commands.h"
 #include "host/config_io.h"
 #include "host/cuda_loader.h"
+#include "host/env_check.h"
 #include "host/environments.h"
 #include "host/planning.h"
 #include "host/program_memory.h"
@@ -79,6 +80,23 @@ int run_envs(bool json, std::ostream& out) {
   }
   if (json) out << ordered_json{{"environments", all}}.dump(2) << '\n';
   return 0;
+}
+
+int run_envs_check(const std::string& id, const std::vector<std::string>& overrides, bool json,
+                   std::ostream& out) {
+  const Config config = parse_config(ordered_json{{"env", {{"id", id}}}}.dump(), "ID", overrides);
+  const std::vector<ContractPoint> points = check_contract(config);
+  const char* const verdicts[] = {"holds", "broken", "not checked"};
+  ordered_json all = ordered_json::array();
+  bool ok = true;
+  for (const ContractPoint& point : points) {
+    const char* verdict = verdicts[static_cast<int>(point.verdict)];
+    ok = ok && point.verdict != ContractPoint::Verdict::kBroken;
+    all.push_back({{"point", point.name}, {"verdict", verdict}, {"detail", point.detail}});
+    if (!json) out << fmt::format("{:<12} {}: {}\n", verdict, point.name, point.detail);
+  }
+  if (json) out << ordered_json{{"id", id}, {"ok", ok}, {"points", all}}.dump(2) << '\n';
+  return ok ? 0 : 1;
 }
 
 int run_doctor(const std::string& config_file, const std::vector<std::string>& overrides, bool json,

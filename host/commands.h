@@ -34,6 +34,11 @@ int run_play(const PlayOptions& options, std::ostream& out);
 
 int run_envs(bool json, std::ostream& out);
 
+// Puts the environment `id` through its contract (host/env_check.h), with overrides
+// "env.NAME=VALUE". Gives 1 where a point of it is broken.
+int run_envs_check(const std::string& id, const std::vector<std::string>& overrides, bool json,
+                   std::ostream& out);
+
 // config: a file to plan for, or empty.
 int run_doctor(const std::string& config, const std::vector<std::string>& overrides, bool json,
                std::ostream& out);

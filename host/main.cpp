@@ -242,10 +242,29 @@ int run(int argc, char** argv) {
 
   bool envs_json = false;
   CLI::App* envs_cmd = app.add_subcommand("envs", "List the environments and their parameters.");
-  envs_cmd->footer("  pendula envs\n");
+  envs_cmd->footer(
+      "  pendula envs\n"
+      "  pendula envs check cartpole\n"
+      "  pendula envs check cartpole env.pole_mass=0.5\n");
   envs_cmd->add_flag("--json", envs_json, "Print one JSON object");
   envs_cmd->add_flag("--quiet", quiet, "Nothing but the result");
-  envs_cmd->callback([&] { code = run_envs(envs_json, std::cout); });
+  std::vector<std::string> check_args;
+  CLI::App* envs_check =
+      envs_cmd->add_subcommand("check", "Put an environment through its contract (envs/README.md)");
+  envs_check->footer("  pendula envs check cartpole env.pole_mass=0.5\n");
+  envs_check->add_option("ID", check_args, "Environment, and overrides env.NAME=VALUE")->required();
+  envs_check->add_flag("--json", envs_json, "Print one JSON object");
+  envs_check->add_flag("--quiet", quiet, "Nothing but the result");
+  envs_check->callback([&] {
+    std::string id;
+    std::vector<std::string> overrides;
+    split(check_args, id, overrides);
+    if (id.empty()) throw Error(ExitCode::kUsage, "envs check needs an environment's id");
+    code = run_envs_check(id, overrides, envs_json, std::cout);
+  });
+  envs_cmd->callback([&] {
+    if (envs_cmd->get_subcommands().empty()) code = run_envs(envs_json, std::cout);
+  });
 
   std::string plan;
   std::vector<std::string> plan_overrides;

@@ -1,9 +1,9 @@
 // A mass on a line, pushed to the middle: the smallest environment whose best policy is known (it
 // is linear, the LQR). envs/README.md explains it line by line; tests/lqr_test.cpp learns it.
 //
-//   state, obs  position (m), velocity (m/s)
+//   state, obs  position (m), velocity (m/s); clipped to +-limit, where the best policy never comes
 //   action      acceleration (m/s^2), |a| <= max_acceleration
-//   reward      -(position^2 + 0.1 velocity^2 + 0.1 a^2), of the state before the step
+//   reward      -(position^2 + 0.1 velocity^2 + 0.5 a^2), of the state before the step
 #pragma once
 
 #include "envs/environment.h"
@@ -21,11 +21,13 @@ struct DoubleIntegrator {
   template <class T>
   struct Params {
     T dt = T(0.1);
-    T max_acceleration = T(6.0);
+    T max_acceleration = T(2.0);
+    T limit = T(1.0);
   };
   static constexpr EnvParam kParams[] = {
       {"dt", 1e-4, 1.0, "s", "time step"},
       {"max_acceleration", 1e-3, 1e3, "m/s^2", "bound of the action"},
+      {"limit", 1.0, 1e3, "m, m/s", "bound of position and velocity"},
   };
   static constexpr const char* kStateNames[] = {"position", "velocity"};
 
@@ -36,7 +38,7 @@ struct DoubleIntegrator {
 
   template <class R, class T>
   static PENDULA_FN void reset(const Params<T>&, const R* u, R* state) {
-    for (int d = 0; d < kStateDim; ++d) state[d] = R(T(2)) * u[d] - R(T(1));
+    for (int d = 0; d < kStateDim; ++d) state[d] = u[d] - R(T(0.5));
   }
 
   template <class R, class T>
@@ -48,11 +50,10 @@ struct DoubleIntegrator {
   static PENDULA_FN StepResult<R> step(const Params<T>& p, const R* state, const R* action,
                                        R* next) {
     const R a = clamp(action[0], R(-p.max_acceleration), R(p.max_acceleration));
-    next[0] = fma(R(p.dt), state[1], state[0]);
-    next[1] = fma(R(p.dt), a, state[1]);
-    const R tenth(T(0.1));
-    const R cost = fma(state[0], state[0], tenth * fma(state[1], state[1], a * a));
-    return {-cost, R(T(0))};
+    next[0] = clamp(fma(R(p.dt), state[1], state[0]), R(-p.limit), R(p.limit));
+    next[1] = clamp(fma(R(p.dt), a, state[1]), R(-p.limit), R(p.limit));
+    const R effort = fma(R(T(0.1)) * state[1], state[1], R(T(0.5)) * a * a);
+    return {-fma(state[0], state[0], effort), R(T(0))};
   }
 };
 
