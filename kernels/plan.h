@@ -212,7 +212,7 @@ struct HostPage {
   uint64_t iteration;     // device to host: completed
   uint64_t rows_written;  // device to host
   uint64_t rows_taken;    // host to device
-  uint32_t stop;          // host to device: HaltReason + 1; the launch ends after this iteration
+  uint32_t stop;          // host to device: HaltReason + 1; the launch ends after this slice
 };
 
 }  // namespace pendula
