@@ -1,10 +1,8 @@
 // What the behaviour policy adds to the actor, in units of the action bound:
 //
 //   gaussian   sigma eps
-//   ou         nu, where nu <- (1 - ou_theta ou_dt) nu + sigma sqrt(ou_dt) eps on every step, from
-//   0 at
-//              the start of each episode (Uhlenbeck and Ornstein 1930, as Lillicrap et al. 2015 use
-//              it)
+//   ou         nu <- (1 - ou_theta ou_dt) nu + sigma sqrt(ou_dt) eps on every step, from 0 on in
+//              each episode (Uhlenbeck and Ornstein 1930; Lillicrap et al. 2015)
 //
 // with eps standard normal. sigma goes linearly from sigma to sigma_final over decay_steps absolute
 // steps; that of environment e of N is 1 + (sigma_ladder - 1) e / (N - 1) times as large (mixed
