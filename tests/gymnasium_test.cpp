@@ -216,5 +216,23 @@ TYPED_TEST(GymnasiumTest, AllWhereGenerated) {
   check_trajectories_of_file<TypeParam>(path + ".traj.bin");
 }
 
+// Gymnasium's equation of motion where gravity, mass and length are not 10, 1 and 1, as they are in
+// every file: torque counts by the rod's moment of inertia, m l^2 / 3.
+TEST(PendulumTest, ParametersEnterAsInTheEquation) {
+  Pendulum::Params<double> p;
+  p.gravity = 7.0;
+  p.mass = 1.7;
+  p.length = 0.6;
+  for (double u : {-1.5, 0.0, 2.0}) {
+    const double state[2] = {2.5, -0.7}, action[1] = {u};
+    double next[2];
+    Pendulum::step(p, state, action, next);
+    const double acceleration =
+        3.0 * 7.0 / (2.0 * 0.6) * std::sin(2.5) + 3.0 / (1.7 * 0.6 * 0.6) * u;
+    EXPECT_NEAR(next[1], -0.7 + acceleration * 0.05, 1e-14);
+    EXPECT_NEAR(next[0], 2.5 + next[1] * 0.05, 1e-14);
+  }
+}
+
 }  // namespace
 }  // namespace pendula

@@ -147,6 +147,27 @@ TYPED_TEST(AdamTest, AHardUpdateOfTheTargetIsACopy) {
   }
 }
 
+// 1 + 2^24 is 2^24 in float: another order than 0, 1, 2, 3 gives a sum of 1.
+TYPED_TEST(AdamTest, PartialGradientsAreAddedInTheirOrder) {
+  for (double max_norm : {0.0, 1.0}) {  // by AdamStep, by GradientSum
+    Config c = test_config();
+    c.ddpg.batch_size = 200;
+    if (max_norm > 0.0) c.optimizer.max_grad_norm = max_norm;
+    TestArena<TypeParam, float> arena(c);
+    fill_agents(arena);
+    const NetworkPlaces at = places(arena.plan, true);
+    const auto a = arena.agent();
+    ASSERT_EQ(used_partials(arena.plan, a.hyper().batch_size), 4);
+    const float parts[4] = {1.0f, 16777216.0f, -16777216.0f, 0.0f};
+    for (size_t part = 0; part < 4; ++part) {
+      a.work_at(at.grad)[part * at.net.count] = parts[part];
+    }
+    if (max_norm > 0.0) arena.template run<GradientSum>(0, true);
+    arena.template run<AdamStep>(0, true);
+    EXPECT_EQ(arena.agent().at(at.m)[0], 0.0f);
+  }
+}
+
 TYPED_TEST(AdamTest, TheFirstStepHasTheSizeOfTheLearningRate) {
   TestArena<TypeParam, float> arena(test_config());
   fill_agents(arena);

@@ -156,6 +156,32 @@ TYPED_TEST(EnvironmentTest, RecordsOfIndependentEnvironments) {
   }
 }
 
+// The actions of a rollout keep within their bounds; a step clips those that do not.
+template <class Env>
+void check_steps() {
+  const reference::Model& model = reference::model<Env>();
+  std::mt19937 random(5);
+  const auto draw = [&](double low, double high) {
+    return std::uniform_real_distribution<double>(low, high)(random);
+  };
+  const typename Env::template Params<double> params;
+  for (int i = 0; i < 1000; ++i) {
+    reference::Vector state, action;
+    for (size_t d = 0; d < Env::kStateDim; ++d) state.push_back(draw(model.low[d], model.high[d]));
+    for (double bound : model.bound) action.push_back(draw(-3.0 * bound, 3.0 * bound));
+    double next[Env::kStateDim];
+    const auto got = Env::step(params, state.data(), action.data(), next);
+    const reference::Outcome want = model.step(state, action);
+    for (size_t d = 0; d < Env::kStateDim; ++d) EXPECT_NEAR(next[d], want.next[d], 1e-13);
+    EXPECT_NEAR(got.reward, want.reward, 1e-12);  // rewards are up to 16
+    EXPECT_EQ(got.terminated, want.terminated ? 1.0 : 0.0);
+  }
+}
+
+TYPED_TEST(EnvironmentTest, StepsOfTheModelBeyondTheBoundsOfActions) {
+  if constexpr (!TypeParam::Runner::kIsCuda) check_steps<typename TypeParam::Env>();
+}
+
 TYPED_TEST(EnvironmentTest, AnEnvironmentDoesNotSeeTheOthers) {
   using Env = typename TypeParam::Env;
   NoiseConfig noise = every_noise(33).back();

@@ -18,6 +18,8 @@ TYPED_TEST(EvaluateTest, EvaluationStopsAtTheEndOfAnEpisode) {
   c.env.max_episode_steps = 40;
   TestArena<TypeParam, float, Point> arena(c);
   arena.template run<Initialise>();
+  std::mt19937 random(2);  // the target is another one, and does not play
+  fill_network(arena.plan.actor, random, arena.agent().at(arena.plan.actor_target));
   constexpr int kEpisodes = 70;
   typename TypeParam::template Buffer<float> returns(kEpisodes);
   typename TypeParam::template Buffer<uint32_t> lengths(kEpisodes);

@@ -151,4 +151,28 @@ TYPED_TEST(MlpTest, OutputsAndGradientsInDouble) {
   if constexpr (!TypeParam::kIsCuda) check_all_mlps<TypeParam, double>();
 }
 
+// A NaN goes on to the loss, where it is looked for: no activation turns it into a number.
+TYPED_TEST(MlpTest, ANaNReachesItsRowsOutputAndNoOther) {
+  constexpr size_t kIn = 3, kOut = 2, kBad = 13;
+  for (Activation activation : {Activation::kRelu, Activation::kTanh, Activation::kSilu}) {
+    const NetworkLayout net = make_layout({kIn, 9, 5, kOut}, activation);
+    std::mt19937 random(4);
+    std::vector<float> params(net.count, 0.0f);
+    fill_network(net, random, params.data());
+    std::vector<float> x = random_values<float>(2 * kIn * kRows, 2.0, random);
+    x[kRows + kBad] = std::nanf("");
+    using Buffer = typename TypeParam::template Buffer<float>;
+    const Buffer bp(params), bx(x), bd(std::vector<float>(2 * kOut * kRows, 0.0f));
+    const Buffer bo(2 * kOut * kRows), bl(2 * kOut * kRows), bg(net.count), bdx(x.size());
+    TypeParam::run(MlpProgram<float>{net, bp.data(), bx.data(), bd.data(), bo.data(), bl.data(),
+                                     bg.data(), bdx.data()});
+    const std::vector<float> got = bo.download();
+    for (size_t i = 0; i < kOut; ++i) {
+      for (size_t n = 0; n < kRows; ++n) {
+        EXPECT_EQ(std::isnan(got[i * kRows + n]), n == kBad) << static_cast<int>(activation);
+      }
+    }
+  }
+}
+
 }  // namespace pendula

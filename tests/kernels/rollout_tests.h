@@ -206,11 +206,15 @@ TYPED_TEST(RolloutTest, TheFirstState) {
       for (int l = 0; l < net.layers; ++l) {
         const bool head = l + 1 == net.layers;
         const double bound = head && actor ? 3e-3 : 1.0 / std::sqrt(net.size[l]);
-        for (auto [at, n] : {std::pair{net.weight[l], net.size[l] * net.size[l + 1]},
-                             std::pair{net.bias[l], net.size[l + 1]}}) {
+        for (uint32_t bias : {0u, 1u}) {
+          const uint32_t at = bias != 0 ? net.bias[l] : net.weight[l];
+          const int n = net.size[l + 1] * (bias != 0 ? 1 : net.size[l]);
+          const uint32_t tensor = (actor ? 0 : 64) + 2 * uint32_t(l) + bias;
           double sum = 0.0, squares = 0.0;
           for (int i = 0; i < n; ++i) {
             const double x = w[at + uint32_t(i)] / bound;
+            const Uint4 r = philox({1 | tensor << 8, uint32_t(i / 4), 0, 0}, c.seed + uint64_t(k));
+            ASSERT_NEAR(x, (word(r, uint32_t(i % 4)) >> 8) / 8388608.0 - 1.0, 1e-6);
             ASSERT_TRUE(std::fabs(x) <= 1.0 + 1e-6);
             sum += x;
             squares += x * x;

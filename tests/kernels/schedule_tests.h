@@ -137,6 +137,30 @@ TYPED_TEST(ScheduleTest, AdvanceAddsUpAndReports) {
   }
 }
 
+// The rollout takes place in the first slice, and the iteration ends with the last.
+TYPED_TEST(ScheduleTest, AdvanceCountsAnIterationOfSeveralSlicesOnce) {
+  Config c = advance_config();
+  c.ddpg.updates_per_step = 2.0;  // 140 updates: 47, 47 and 46
+  TestArena<TypeParam, float> arena(c);
+  ASSERT_EQ(arena.plan.slices, 3);
+  fill_work(arena);
+  for (int k = 0; k < 2; ++k) {
+    arena.agent(k).counters().iteration = 4;
+    arena.agent(k).counters().updates = 560;
+  }
+  const uint64_t updates[3] = {607, 654, 700};
+  for (uint32_t slice = 0; slice < 3; ++slice) {
+    arena.control().slice = slice;
+    arena.template run<Advance>();
+    const auto a = arena.agent(1);
+    EXPECT_EQ(a.counters().updates, updates[slice]);
+    EXPECT_EQ(a.counters().iteration, slice == 2 ? 5u : 4u);
+    EXPECT_EQ(a.counters().slice, slice == 2 ? 0u : slice + 1u);
+    EXPECT_EQ(a.report().episodes, 6.0);
+    EXPECT_EQ(a.report().updates, static_cast<double>(updates[slice] - 560));
+  }
+}
+
 TYPED_TEST(ScheduleTest, AFaultNamesItsPlaceAndFreezesItsAgent) {
   const Config c = advance_config();
   const float bad[2] = {std::nanf(""), INFINITY};

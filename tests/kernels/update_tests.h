@@ -117,6 +117,19 @@ TYPED_TEST(UpdateTest, GradientsAreThoseOfTheLosses) {
   }
 }
 
+// After a resumption without the ring: the rows from before hold nothing.
+TYPED_TEST(UpdateTest, ARingBegunAnewIsSampledFromItsFirstRow) {
+  TestArena<TypeParam, float> arena(test_config());
+  fill_agents(arena);
+  const auto a = arena.agent();
+  a.counters().ring_first = a.counters().iteration - 4;
+  const Tile<float> got = run_tile<TypeParam>(arena, 9, 0);
+  const auto records = sampled_records(arena.agent(), 9);
+  for (size_t n = 0; n < records.size(); ++n) {
+    EXPECT_EQ(got.reward[n], arena.agent().at(arena.plan.ring)[records[n] * 4 + 3]);
+  }
+}
+
 TYPED_TEST(UpdateTest, OnlyTerminationStopsTheBootstrap) {
   TestArena<TypeParam, float, Point> arena(test_config());
   fill_agents(arena);
