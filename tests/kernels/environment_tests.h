@@ -138,7 +138,9 @@ void check_rollout(const Config& c, int iterations, double tolerance) {
     ASSERT_TRUE(actions.error <= action_tolerance)
         << "iteration " << iteration << ": actions are off by " << actions.error;
   }
-  if (num_envs > 1) EXPECT_EQ(terminated > 0.0, (!std::is_same_v<Env, Pendulum>));
+  if (num_envs > 1) {
+    EXPECT_EQ(terminated > 0.0, (!std::is_same_v<Env, Pendulum>));
+  }
 }
 
 TYPED_TEST(EnvironmentTest, RecordsOfIndependentEnvironments) {
