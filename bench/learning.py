@@ -151,12 +151,21 @@ def null(value):
 
 def curve(seeds, metric):
     """The evaluations that all seeds have which came to their end, in order. One that diverged is
-    null from there on, and so are the means."""
+    null from there on, and so are the means. A seed that stop.eval_return stopped keeps its last
+    value: its policy stays as it is."""
     by_step = [{row["time/total_timesteps"]: finite(row.get(metric)) for row in seed["rows"]}
                for seed in seeds]
-    ended = [set(rows) for rows, seed in zip(by_step, seeds) if seed["final"][RETURN] is not None]
+    ended = [rows for rows, seed in zip(by_step, seeds) if seed["final"][RETURN] is not None]
+    last = max((max(rows, default=0) for rows in ended), default=0)
+    whole = [set(rows) for rows in ended if max(rows, default=0) == last]
+    for rows in ended:
+        if rows and max(rows) < last:
+            final = rows[max(rows)]
+            for step in set.intersection(*whole):
+                if step > max(rows):
+                    rows[step] = final
     points = []
-    for step in sorted(set.intersection(*ended) if ended else set().union(*by_step)):
+    for step in sorted(set.intersection(*map(set, ended)) if ended else set().union(*by_step)):
         values = [rows.get(step, math.nan) for rows in by_step]
         points.append({"time/total_timesteps": step, **describe(values),
                        "values": [null(value) for value in values]})

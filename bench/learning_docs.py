@@ -111,6 +111,14 @@ def wall_time(report):
     return "; ".join(texts)
 
 
+def taken(report):
+    """Environment steps of a seed; where some stopped early, of half of them at most."""
+    steps = sorted(run.get("time/total_timesteps", 0) for run in report["runs"])
+    if steps[0] == steps[-1]:
+        return f"{steps[0]:,}"
+    return f"until solved: median {steps[len(steps) // 2]:,}, at most {steps[-1]:,}"
+
+
 def row(report):
     metric = report["metric"]
     all_of = report[metric]
@@ -121,7 +129,7 @@ def row(report):
     cells = [f"`{pathlib.PurePath(report['config']).stem}`", learning.WORDS[metric], report["seeds"],
              number[0], f"{number[1]} [{number[2]}, {number[3]}]", number[4],
              report["verdict"]["criterion"] or "none", met,
-             f"{max(run.get('time/total_timesteps', 0) for run in report['runs']):,}", wall_time(report), machine(report),
+             taken(report), wall_time(report), machine(report),
              report["date"]]
     return "| " + " | ".join(map(str, cells)) + " |"
 

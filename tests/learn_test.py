@@ -96,6 +96,34 @@ class Statistics(unittest.TestCase):
         self.assertEqual(set(learning.describe([1.0, math.nan, 2.0]).values()), {None})
 
 
+class Curves(unittest.TestCase):
+    """The evaluations of all seeds as one curve."""
+
+    @staticmethod
+    def seed(*values, final=1.0):
+        rows = [{"time/total_timesteps": 100 * (i + 1), learning.RETURN: value}
+                for i, value in enumerate(values)]
+        return {"final": {learning.RETURN: final}, "rows": rows}
+
+    def values(self, *seeds):
+        return [(point["time/total_timesteps"], point["values"])
+                for point in learning.curve(seeds, learning.RETURN)["points"]]
+
+    def test_a_seed_that_stopped_keeps_its_last_value(self):
+        self.assertEqual(self.values(self.seed(1.0, 2.0, 3.0), self.seed(5.0)),
+                         [(100, [1.0, 5.0]), (200, [2.0, 5.0]), (300, [3.0, 5.0])])
+
+    def test_one_that_diverged_does_not(self):
+        self.assertEqual(self.values(self.seed(1.0, 2.0), self.seed(5.0, final=None)),
+                         [(100, [1.0, 5.0]), (200, [2.0, None])])
+
+    def test_evaluations_that_one_lacks_are_left_out(self):
+        seed = self.seed(1.0, 2.0, 3.0)
+        del seed["rows"][1]
+        self.assertEqual(self.values(self.seed(7.0, 8.0, 9.0), seed),
+                         [(100, [7.0, 1.0]), (300, [9.0, 3.0])])
+
+
 class Verdicts(unittest.TestCase):
     def judge(self, name, values, metric=learning.RETURN):
         return learning.judge(name, {metric: values})
