@@ -160,10 +160,8 @@ def curve(seeds, metric):
     whole = [set(rows) for rows in ended if max(rows, default=0) == last]
     for rows in ended:
         if rows and max(rows) < last:
-            final = rows[max(rows)]
-            for step in set.intersection(*whole):
-                if step > max(rows):
-                    rows[step] = final
+            end = max(rows)
+            rows.update({step: rows[end] for step in set.intersection(*whole) if step > end})
     points = []
     for step in sorted(set.intersection(*map(set, ended)) if ended else set().union(*by_step)):
         values = [rows.get(step, math.nan) for rows in by_step]
