@@ -38,6 +38,7 @@ def upright(lines, column, steps, last=100):
     header = next(lines, "").rstrip("\n").split(",")
     t_at, angle_at = header.index("t"), header.index(column)
     widest = max(t_at, angle_at) + 1
+    last = min(last, steps)
     first = steps - last
     episodes = reached = 0
     total = 0.0

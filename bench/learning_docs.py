@@ -105,7 +105,7 @@ def wall_time(report):
         several = f"median {seconds(alone['median'])}, worst {seconds(alone['max'])}"
         texts.append(f"a seed alone: {several if len(alone['seeds']) > 1 else seconds(alone['max'])}")
     if wall.get("threads"):
-        texts.append(f"{wall['threads']} threads")
+        texts.append(f"{wall['threads']} thread{'s' if wall['threads'] > 1 else ''}")
     if busy(report):
         texts.append(f"**busy machine**, load average up to {report['machine']['load']}")
     return "; ".join(texts)

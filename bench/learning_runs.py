@@ -94,6 +94,9 @@ class Job:
         if args.device:
             self.overrides.append(f"device={args.device}")
         self.resolved = json.loads(self.ask("config", "show", self.config, *self.overrides, "--quiet"))
+        if self.resolved["agents"] != 1:
+            raise Failure(f"{shown(self.config)} has {self.resolved['agents']} agents, whose seeds would "
+                          "overlap: measure it with \"agents\": 1, the seeds are agents anyway")
         self.episodes = self.resolved["eval"]["final_episodes"]
         if self.episodes < learning.EPISODES:
             say(f"eval.final_episodes is {self.episodes}: raised to {learning.EPISODES}")
@@ -163,11 +166,11 @@ class Job:
                               "are not mixed: --fresh removes them and begins anew, --run-dir names "
                               "another folder")
         elif known:
-            for entry in self.folder.iterdir():
-                if entry.is_dir():
+            # What this script made, and the record last: what is interrupted can be done again.
+            for entry in [*self.folder.glob("agents-*"), *self.folder.glob("seed-*")]:
+                if entry.is_dir() and not entry.is_symlink():
                     shutil.rmtree(entry)
-                elif entry.name != ".lock":
-                    entry.unlink()
+            record.unlink()
         write_json(record, mine)
 
     def run(self, command):

@@ -3,8 +3,8 @@
 //
 //   state   x (m), x_dot (m/s), theta (rad; 0 is upright), theta_dot (rad/s)
 //   obs     the state
-//   action  share of the largest force, in [-1, 1]: F = max_force a; -1 and 1 are Gymnasium's 0 and
-//   1 reward  1 for each step, the one that ends the episode included
+//   action  share of the largest force, in [-1, 1]: F = max_force a. Gymnasium's two are -1 and 1
+//   reward  1 for each step, the one that ends the episode included
 //
 // Explicit Euler: positions move with the velocities from before the step. Terminates where the
 // state after the step has |x| > x_limit or |theta| > theta_limit.

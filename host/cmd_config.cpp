@@ -57,7 +57,10 @@ int config_check(const std::vector<std::string>& files, const std::vector<std::s
     results.push_back(
         {{"file", file}, {"ok", problems.empty()}, {"problems", problems}, {"notes", notes}});
   }
-  if (json) out << ordered_json{{"files", results}}.dump(2) << '\n';
+  if (json) {  // a name or a value may have bytes that are no text
+    constexpr auto kReplace = ordered_json::error_handler_t::replace;
+    out << ordered_json{{"files", results}}.dump(2, ' ', false, kReplace) << '\n';
+  }
   return static_cast<int>(code);
 }
 

@@ -9,9 +9,11 @@
 #include "host/cuda_loader.h"
 #include "host/env_check.h"
 #include "host/environments.h"
+#include "host/error.h"
 #include "host/planning.h"
 #include "host/program_memory.h"
 #include "host/simd.h"
+#include "host/suggest.h"
 #include "host/version.h"
 
 namespace pendula {
@@ -84,7 +86,26 @@ int run_envs(bool json, std::ostream& out) {
 
 int run_envs_check(const std::string& id, const std::vector<std::string>& overrides, bool json,
                    std::ostream& out) {
-  const Config config = parse_config(ordered_json{{"env", {{"id", id}}}}.dump(), "ID", overrides);
+  if (find_environment(id) == nullptr) {
+    std::vector<std::string> ids;
+    for (const EnvironmentInfo& e : environments()) ids.push_back(e.id);
+    throw Error(ExitCode::kUsage, fmt::format("there is no environment \"{}\"{}; there are {}", id,
+                                              did_you_mean(nearest(id, ids, plausible_edits(id))),
+                                              fmt::join(ids, ", ")));
+  }
+  for (const std::string& text : overrides) {
+    const std::string key = text.substr(0, text.find('='));
+    if (key.rfind("env.", 0) == 0 && key != "env.num_envs" && key != "env.max_episode_steps" &&
+        key != "env.id") {
+      continue;
+    }
+    throw Error(ExitCode::kUsage,
+                "envs check takes the environment's parameters, as env.NAME=VALUE; "
+                "it has no use for \"" +
+                    text + "\"");
+  }
+  const Config config =
+      parse_config(ordered_json{{"env", {{"id", id}}}}.dump(), "envs check", overrides);
   const std::vector<ContractPoint> points = check_contract(config);
   const char* const verdicts[] = {"holds", "broken", "not checked"};
   ordered_json all = ordered_json::array();

@@ -96,7 +96,7 @@ int run_play(const PlayOptions& options, std::ostream& out) {
     });
   }
 
-  if (config.agents > 1 && !player.agent && !options.quiet) {
+  if (config.agents > 1 && player.policy == PlayPolicy::kActor && !player.agent && !options.quiet) {
     std::cerr << fmt::format("note: agent 0 of the run's {} plays; --agent 1 is the next\n",
                              config.agents);
   }

@@ -80,16 +80,17 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
   if (config.noise.sigma_ladder != 1 && config.env.num_envs < 2) {
     broken.push_back({{"/noise/sigma_ladder", "/env/num_envs"},
                       fmt::format("a sigma_ladder of {} needs more than one environment; raise "
-                                  "env.num_envs, or leave noise.sigma_ladder at 1",
+                                  "env.num_envs, or set noise.sigma_ladder to 1",
                                   config.noise.sigma_ladder)});
   }
   const double pull = config.noise.ou_theta * config.noise.ou_dt;
-  if (config.noise.type == NoiseType::kOu && pull >= 2) {
-    broken.push_back({{"/noise/ou_theta", "/noise/ou_dt"},
-                      fmt::format("an ou_theta of {} times an ou_dt of {} is {}: the noise would "
-                                  "grow without bound from 2 on; lower noise.ou_theta or "
-                                  "noise.ou_dt",
-                                  config.noise.ou_theta, config.noise.ou_dt, pull)});
+  if (config.noise.type == NoiseType::kOu && static_cast<float>(1 - pull) <= -1) {
+    broken.push_back(
+        {{"/noise/ou_theta", "/noise/ou_dt"},
+         fmt::format("an ou_theta of {} times an ou_dt of {} is {}: the noise would "
+                     "grow without bound, or never fade, from 2 on; lower noise.ou_theta or "
+                     "noise.ou_dt",
+                     config.noise.ou_theta, config.noise.ou_dt, pull)});
   }
   return broken;
 }

@@ -13,7 +13,7 @@ template <class Env, class T>
 struct Evaluate {
   Context<Env, T> context;
   int episodes;                // of each agent
-  T* returns;                  // (agents, episodes), undiscounted, unscaled
+  T* returns;                  // (agents, episodes), undiscounted, unscaled; NaN where a state is
   uint32_t* lengths;           // (agents, episodes)
   const bool* stop = nullptr;  // where set and true, the rest is not played; null on the GPU
 
@@ -55,7 +55,9 @@ struct Evaluate {
       step_tile<Env>(b, context.env, e);
       b.for_each(kRows, [=](int n) {
         if (e.done[n] == T(0)) {
-          total[n] += e.reward[n];
+          T finite = T(0);  // NaN where the state is not: a reward need not show it
+          for (int d = 0; d < S; ++d) finite = fma(e.next[d * B::kLd + n], T(0), finite);
+          total[n] += e.reward[n] + finite;
           length[n] += T(1);
           e.done[n] = e.terminated[n];
           for (int d = 0; d < S; ++d) e.state[d * B::kLd + n] = e.next[d * B::kLd + n];

@@ -162,6 +162,7 @@ TABLE = {
     ]),
     "kernels/evaluate.h": (("programs", "EvaluateTest/*"), [
         ("evaluate-counts-after-the-end", "if (@e.done[n] == T(0)@) {", "true"),
+        ("evaluate-hides-nan", "total[n] += e.reward[n] + finite;", "total[n] += e.reward[n];"),
         ("evaluate-ends-ignored", "e.done[n] = e.terminated[n];", ""),
         ("evaluate-tiles-start-alike", "static_cast<uint64_t>(first + n)", "static_cast<uint64_t>(n)"),
         ("evaluate-plays-the-target", "agent.at(p.actor_params)", "agent.at(p.actor_target)"),

@@ -13,6 +13,25 @@ template <class Runner>
 class EvaluateTest : public testing::Test {};
 TYPED_TEST_SUITE(EvaluateTest, Runners, RunnerNames);
 
+// CartPole pays 1 whatever the state, and NaN lies within every bound: such an episode must not
+// pass for a perfect one.
+TYPED_TEST(EvaluateTest, APolicyThatIsNotFiniteHasNoReturn) {
+  Config c = test_config();
+  c.agents = 2;
+  c.env.max_episode_steps = 20;
+  TestArena<TypeParam, float, CartPole> arena(c);
+  arena.template run<Initialise>();
+  std::fill_n(arena.agent(1).at(arena.plan.actor_params), arena.plan.actor.count, std::nanf(""));
+  typename TypeParam::template Buffer<float> returns(2 * 33);
+  typename TypeParam::template Buffer<uint32_t> lengths(2 * 33);
+  arena.run_program(Evaluate<CartPole, float>{arena.context, 33, returns.data(), lengths.data()});
+  const std::vector<float> got = returns.download();
+  for (size_t i = 0; i < 33; ++i) {
+    EXPECT_TRUE(std::isfinite(got[i])) << i;
+    EXPECT_TRUE(std::isnan(got[33 + i])) << i << ": " << got[33 + i];
+  }
+}
+
 TYPED_TEST(EvaluateTest, EvaluationStopsAtTheEndOfAnEpisode) {
   Config c = test_config();
   c.env.max_episode_steps = 40;
