@@ -38,8 +38,8 @@ TEST(Config, ValuesReachTheirMembers) {
              "updates_per_step": 0.25, "loss": "huber", "reward_scale": 0.125},
     "optimizer": {"actor_lr": 1e-4, "critic_lr": 2e-4, "beta1": 0.81, "beta2": 0.82, "eps": 1e-7,
                   "weight_decay": 0.01, "max_grad_norm": 0.5},
-    "noise": {"type": "gaussian", "sigma": 0.31, "sigma_final": 0.11, "decay_steps": 999,
-              "epsilon": 0.03},
+    "noise": {"type": "ou", "sigma": 0.31, "sigma_final": 0.11, "decay_steps": 999,
+              "sigma_ladder": 2.5, "ou_theta": 0.25, "ou_dt": 0.75, "epsilon": 0.03},
     "replay": {"capacity": 5000, "warmup_steps": 600},
     "report": {"interval": 700},
     "eval": {"interval": 801, "episodes": 802, "final_episodes": 803},
@@ -80,7 +80,10 @@ TEST(Config, ValuesReachTheirMembers) {
   EXPECT_EQ(config.optimizer.eps, 1e-7);
   EXPECT_EQ(config.optimizer.weight_decay, 0.01);
   EXPECT_EQ(config.optimizer.max_grad_norm, 0.5);
-  EXPECT_EQ(config.noise.type, "gaussian");
+  EXPECT_EQ(config.noise.type, NoiseType::kOu);
+  EXPECT_EQ(config.noise.sigma_ladder, 2.5);
+  EXPECT_EQ(config.noise.ou_theta, 0.25);
+  EXPECT_EQ(config.noise.ou_dt, 0.75);
   EXPECT_EQ(config.noise.sigma, 0.31);
   EXPECT_EQ(config.noise.sigma_final, 0.11);
   EXPECT_EQ(config.noise.decay_steps, 999);
@@ -149,7 +152,6 @@ TEST(Config, EveryMessageHasPlacePointerValueAndRange) {
 TEST(Config, WordsOfLaterVersionsAreNamedAsSuch) {
   expect_problem("{\"precision\": \"bf16\"}",
                  "f:1:15: /precision: \"bf16\" is not in this version; allowed: one of \"auto\"");
-  expect_problem("{\"noise\": {\"type\": \"ou\"}}", "f:1:20: /noise/type: \"ou\" is not in this v");
   expect_problem("{\"plan\": \"cluster\"}", "f:1:10: /plan: \"cluster\" is not in this version");
   expect_problem("{\"actor\": {\"activation\": \"rleu\"}}",
                  "f:1:26: /actor/activation: ", "did you mean \"relu\"?");
