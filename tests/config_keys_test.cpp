@@ -118,6 +118,7 @@ TEST(ConfigKeys, EachChangesAMemberOfItsOwn) {
   for (const KeySpec& key : all_keys()) {
     const json value = other_value(key, key.get(defaults));
     if (key.get(defaults) == value) continue;  // a word of which there is only one
+    if (key.path == "/env/id") continue;       // brings parameters of its own
     Config config = defaults;
     key.set(config, value);
     const std::vector<ConfigDifference> differences = config_differences(defaults, config);

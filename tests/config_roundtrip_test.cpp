@@ -72,7 +72,7 @@ TEST(ConfigRoundTrip, RandomConfigsGoThereAndBackExactly) {
     config.seed -= std::min<uint64_t>(config.seed, 4);
     config.noise.decay_steps += 1;
     if (config.env.num_envs == 1) config.noise.sigma_ladder = 1.0;
-    config.noise.ou_theta /= 2000.0;  // times ou_dt at most 0.5
+    config.noise.ou_theta /= 1e6;  // times ou_dt at most 1
     if (config.replay.capacity > 1000000000000) config.replay.capacity = 1000000000000;
     if (config.noise.decay_steps > 1000000000000000) config.noise.decay_steps = 1;
     const ordered_json written = to_json(config);
