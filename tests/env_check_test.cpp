@@ -48,7 +48,8 @@ TEST(EnvCheckTest, EveryEnvironmentKeepsItsContract) {
     for (const ContractPoint& p : points) {
       EXPECT_NE(p.verdict, Verdict::kBroken) << e.id << ": " << p.name << ": " << p.detail;
       EXPECT_FALSE(p.detail.empty());
-      if (p.name != "CPU equals CUDA") EXPECT_EQ(p.verdict, Verdict::kHolds) << p.name;
+      if (p.name == "CPU equals CUDA") continue;  // there may be no GPU
+      EXPECT_EQ(p.verdict, Verdict::kHolds) << p.name;
     }
   }
 }
