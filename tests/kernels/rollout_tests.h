@@ -5,6 +5,7 @@
 #include <map>
 
 #include "kernels/initialise.h"
+#include "kernels/rollout.h"
 #include "tests/kernels/batch.h"
 #include "tests/kernels/point_env.h"
 
