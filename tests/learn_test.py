@@ -348,10 +348,16 @@ class Trainings(unittest.TestCase):
         said, report = self.learn("a", "--seeds", "2", "stop.eval_return=-5000")
         self.assertIn("one seed after another: its stop.*", said)
         self.assertEqual([row["time/total_timesteps"] for row in report["runs"]], [800, 800])
-        said, report = self.learn("b", "--seeds", "2", "agents=2")
-        self.assertIn("one seed after another: it has agents already", said)
-        # Seed 2 of the one agent is agent 1 of the other's first run.
-        self.assertEqual(len(report["curve"]["points"][0]["values"]), 2)
+
+    def test_seeds_that_overlap_are_refused(self):
+        for more in ("seed=7", "agents=2"):
+            with contextlib.redirect_stderr(io.StringIO()), self.assertRaises(SystemExit) as ended:
+                learn.main(self.arguments("a", more))
+            self.assertEqual(ended.exception.code, 2)
+        config = json.loads(self.config.read_text())
+        self.config.write_text(json.dumps({**config, "agents": 2}))
+        said, _ = self.learn("a", "--seeds", "2", code=2)
+        self.assertIn("has 2 agents, whose seeds would overlap", said)
 
     def test_nonsense_is_refused(self):
         for more in (("other.json",), ("--seeds", "0"), ("--threads", "x")):
