@@ -99,7 +99,7 @@ struct Config {
   std::string device = "auto";  // "auto", "cpu", "cuda", "cuda:N"
   Precision precision = Precision::kAuto;
   std::string simd = "auto";  // "auto", "sse2", "avx2", "avx512": see host/simd.h
-  std::string plan = "auto";  // "auto", "grid"
+  std::string plan = "auto";  // "auto", "grid", "block", "cluster": see host/device_plan.h
   int64_t total_timesteps = 20000;
   EnvConfig env;
   RolloutConfig rollout;

@@ -168,8 +168,10 @@ std::vector<KeySpec> run_keys() {
       word("/simd", FIELD(simd), {"auto", "sse2", "avx2", "avx512"},
            "instructions of the CPU's programs, which a run's bits depend on; auto: the highest "
            "level that the processor has, or the one that a resumed run had; no meaning on a GPU"),
-      later(word("/plan", FIELD(plan), {"auto", "grid"}, "how the work is laid out on the device"),
-            {"block", "cluster"}),
+      word(
+          "/plan", FIELD(plan), {"auto", "grid", "block", "cluster"},
+          "how the work is laid out on a GPU: over all of it, an agent in a block, or in a cluster "
+          "of blocks; no meaning on the CPU"),
       integer("/total_timesteps", FIELD(total_timesteps), closed(1, kMaxSteps), "steps",
               "length of the run; rounded up to whole iterations"),
   };

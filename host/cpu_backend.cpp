@@ -21,6 +21,7 @@ PENDULA_ENVIRONMENTS(PENDULA_DECLARE_ALL)
 namespace {
 
 constexpr std::chrono::milliseconds kLaunchTime{100};
+constexpr int kTurnUpdates = 16;  // of one agent, about, before another's turn
 
 const CpuPrograms& find_programs(const std::string& env_id, const std::string& simd_level) {
 #define PENDULA_TRY(level, Env) \
@@ -85,36 +86,81 @@ void CpuBackend::initialise() {
 }
 
 RunResult CpuBackend::run(uint64_t until, const std::atomic<bool>& stop) {
-  Control& control = *reinterpret_cast<Control*>(arena_.get() + plan().control);
   HostPage& page = *setup_.page;
   const AgentCounters& counters = agent(0).counters();
-  control = {};
-  control.until_iteration = until;
-  control.iteration = counters.iteration;
-  control.slice = static_cast<uint32_t>(counters.slice);
-  control.rows_written = page.rows_written;
-  if (control.iteration >= until) {
-    return {HaltReason::kReached, control.iteration, counters.updates, 0.0};
-  }
-  const auto begin = std::chrono::steady_clock::now();
+  Control& c = control();
+  c = {};
+  c.until_iteration = until;
+  c.iteration = counters.iteration;
+  c.slice = static_cast<uint32_t>(counters.slice);
+  // Where the state came from elsewhere, the rows before it are not in this ring.
+  const uint64_t rows = rows_written(plan(), counters.iteration);
+  if (page.rows_written != rows) page.rows_taken = page.rows_written = rows;
+  if (c.iteration >= until) return {HaltReason::kReached, c.iteration, counters.updates, 0.0};
+  launch_ = std::chrono::steady_clock::now();
   page.stop = 0;
+  // As many agents as workers: each worker takes whole agents (the block plan). The bits are the
+  // same.
+  if (plan().agents > 1 && plan().agents >= pool_.workers()) {
+    run_turns(stop);
+  } else {
+    run_slices(stop);
+  }
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - launch_;
+  return {static_cast<HaltReason>(c.halted - 1), c.iteration, counters.updates, took.count()};
+}
+
+// Passes on what asks the launch to end.
+void CpuBackend::look_at(const std::atomic<bool>& stop) {
+  if (stop.load(std::memory_order_relaxed)) {
+    setup_.page->stop = 1 + static_cast<uint32_t>(HaltReason::kStopFlag);
+  } else if (std::chrono::steady_clock::now() - launch_ > kLaunchTime) {
+    setup_.page->stop = 1 + static_cast<uint32_t>(HaltReason::kTime);
+  }
+}
+
+// Program by program, all workers on each.
+void CpuBackend::run_slices(const std::atomic<bool>& stop) {
   pool_.run([&](int index) {
     const CpuWorker me = worker(index);
-    while (true) {
-      if (index == 0) {
-        if (stop.load(std::memory_order_relaxed)) {
-          page.stop = 1 + static_cast<uint32_t>(HaltReason::kStopFlag);
-        } else if (std::chrono::steady_clock::now() - begin > kLaunchTime) {
-          page.stop = 1 + static_cast<uint32_t>(HaltReason::kTime);
-        }
-      }
+    do {
+      if (index == 0) look_at(stop);
       programs_.slice(setup_, me);
-      if (control.halted != 0) break;
-    }
+    } while (control().halted == 0);
   });
-  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
-  return {static_cast<HaltReason>(control.halted - 1), control.iteration, counters.updates,
-          took.count()};
+}
+
+// Agent by agent: whoever is free takes the next one and keeps it for a turn, in its caches.
+void CpuBackend::run_turns(const std::atomic<bool>& stop) {
+  std::atomic<int> next{0};
+  int slices = turn_slices();
+  pool_.run([&](int index) {
+    const CpuWorker me = worker(index);
+    do {
+      for (int k = next++; k < plan().agents; k = next++) programs_.turn(setup_, me, k, slices);
+      pool_.barrier();
+      if (index == 0) {  // all agents stand at the same place
+        look_at(stop);
+        programs_.end_turn(setup_, me);
+        next = 0;
+        slices = turn_slices();
+      }
+      pool_.barrier();
+    } while (control().halted == 0);
+  });
+}
+
+// So many that an agent's networks come into the caches for something, so few that a stop need not
+// wait; at most up to the launch's end, and as many as the report ring has room for.
+int CpuBackend::turn_slices() const {
+  const Plan& p = plan();
+  if (p.slices > 1) return 1;
+  const Control& c = control();
+  const uint64_t room =
+      (setup_.page->rows_taken + p.report_slots) * p.report_iterations - c.iteration;
+  const uint64_t most = std::min(room, c.until_iteration - c.iteration);
+  const uint64_t wanted = static_cast<uint64_t>(std::max(1, kTurnUpdates / p.update_slots));
+  return static_cast<int>(std::clamp<uint64_t>(wanted, 1, std::max<uint64_t>(most, 1)));
 }
 
 std::vector<ReportRow> CpuBackend::take_reports() {

@@ -2,6 +2,7 @@
 // Bits depend on the level of instructions (host/simd.h), and not on the number of workers.
 #pragma once
 
+#include <chrono>
 #include <string>
 #include <vector>
 
@@ -37,6 +38,11 @@ class CpuBackend final : public PlayableBackend {
 
  private:
   CpuWorker worker(int index);
+  void run_slices(const std::atomic<bool>& stop);
+  void run_turns(const std::atomic<bool>& stop);
+  int turn_slices() const;
+  void look_at(const std::atomic<bool>& stop);
+  Control& control() const { return *reinterpret_cast<Control*>(arena_.get() + plan().control); }
   void play_tile(PlayPolicy policy, int agent, int64_t first, int64_t count,
                  const std::function<void(const PlayStep&)>& step);
 
@@ -52,6 +58,7 @@ class CpuBackend final : public PlayableBackend {
   Pool pool_;
   HostMemory scratch_;
   CpuSetup setup_;
+  std::chrono::steady_clock::time_point launch_;  // when the run() under way began
 };
 
 }  // namespace pendula

@@ -63,6 +63,12 @@ struct CpuPrograms {
   // This worker's share of one slice of an iteration. Returns once all workers are done.
   void (*slice)(const CpuSetup& setup, const CpuWorker& worker);
 
+  // `slices` slices of one agent's iterations, without the others; one worker alone.
+  void (*turn)(const CpuSetup& setup, const CpuWorker& worker, int agent, int slices);
+
+  // Whether the launch goes on, once all agents have had their turn; one worker alone.
+  void (*end_turn)(const CpuSetup& setup, const CpuWorker& worker);
+
   // This worker's share of an evaluation.
   void (*evaluate)(const CpuSetup& setup, const CpuWorker& worker, const CpuEvaluation& to);
 

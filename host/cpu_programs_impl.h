@@ -46,6 +46,21 @@ struct InSlice {
   }
 };
 
+// All parts of one program after the other, for one agent.
+struct InTurn {
+  const CpuWorker& worker;
+  int agent;
+
+  template <class Program>
+  void operator()(const Program& program) const {
+    const int parts = program.parts();
+    for (int i = 0; i < parts; ++i) {
+      CpuBlock block(agent * parts + i, {worker.scratch, worker.scratch_bytes});
+      program(block);
+    }
+  }
+};
+
 template <class Env>
 struct CpuProgramsOf {
   using T = float;
@@ -80,6 +95,18 @@ struct CpuProgramsOf {
 
   static void slice(const CpuSetup& setup, const CpuWorker& worker) {
     for_each_program(context(setup), InSlice{worker});
+  }
+
+  static void turn(const CpuSetup& setup, const CpuWorker& worker, int agent, int slices) {
+    const Context<Env, T> c = context(setup);
+    for (int i = 0; i < slices; ++i) {
+      for_each_agent_program<Env, T, const Context<Env, T>&>(c, InTurn{worker, agent});
+    }
+  }
+
+  static void end_turn(const CpuSetup& setup, const CpuWorker& worker) {
+    CpuBlock block(0, {worker.scratch, worker.scratch_bytes});
+    SetHalt<Env, T>{context(setup)}(block);
   }
 
   static void evaluate(const CpuSetup& setup, const CpuWorker& worker, const CpuEvaluation& to) {
@@ -136,10 +163,12 @@ struct CpuProgramsOf {
 // Defines cpu_<Env>_<level>.
 #define PENDULA_CPU_PROGRAMS(Env) PENDULA_CPU_PROGRAMS_AT(Env, PENDULA_LEVEL)
 #define PENDULA_CPU_PROGRAMS_AT(Env, level) PENDULA_CPU_PROGRAMS_OF(Env, level)
-#define PENDULA_CPU_PROGRAMS_OF(Env, level)                                               \
-  namespace pendula {                                                                     \
-  extern const CpuPrograms cpu_##Env##_##level;                                           \
-  const CpuPrograms cpu_##Env##_##level = {                                               \
-      CpuProgramsOf<Env>::scratch_bytes, CpuProgramsOf<Env>::initialise,                  \
-      CpuProgramsOf<Env>::slice, CpuProgramsOf<Env>::evaluate, CpuProgramsOf<Env>::play}; \
+#define PENDULA_CPU_PROGRAMS_OF(Env, level)                              \
+  namespace pendula {                                                    \
+  extern const CpuPrograms cpu_##Env##_##level;                          \
+  const CpuPrograms cpu_##Env##_##level = {                              \
+      CpuProgramsOf<Env>::scratch_bytes, CpuProgramsOf<Env>::initialise, \
+      CpuProgramsOf<Env>::slice,         CpuProgramsOf<Env>::turn,       \
+      CpuProgramsOf<Env>::end_turn,      CpuProgramsOf<Env>::evaluate,   \
+      CpuProgramsOf<Env>::play};                                         \
   }

@@ -115,15 +115,17 @@ void lay_out_agent(Plan& p, TensorTable& table, uint64_t element) {
   }
   p.counters = part.tensor("counters", DType::kU64, {sizeof(AgentCounters) / 8});
   p.report = part.tensor("report", DType::kF64, {sizeof(ReportSums) / 8});
+  p.score = part.tensor("score", DType::kF64, {sizeof(AgentScore) / 8});
   p.actor_params = part.network("actor", p.actor, "");
+  p.critic_params = part.network("critic", p.critic, "");
   p.actor_target = part.network("actor_target", p.actor, "");
+  p.critic_target = part.network("critic_target", p.critic, "");
   p.actor_m = part.network("actor", p.actor, ".adam_m");
   p.actor_v = part.network("actor", p.actor, ".adam_v");
-  if (p.policy_lag != 0) p.actor_lagged = part.network("actor_lagged", p.actor, "");
-  p.critic_params = part.network("critic", p.critic, "");
-  p.critic_target = part.network("critic_target", p.critic, "");
   p.critic_m = part.network("critic", p.critic, ".adam_m");
   p.critic_v = part.network("critic", p.critic, ".adam_v");
+  p.networks_end = part.used();
+  if (p.policy_lag != 0) p.actor_lagged = part.network("actor_lagged", p.actor, "");
   p.env_state = part.reals("env.state", {p.state_dim, p.num_envs});
   p.episode_step = part.tensor("env.episode_step", DType::kU32, {p.num_envs});
   p.episode_return = part.reals("env.episode_return", {p.num_envs});
@@ -193,7 +195,7 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.target_update_interval = static_cast<int32_t>(c.ddpg.target_update_interval);
   p.ring_rows = static_cast<uint64_t>(c.replay.capacity / c.env.num_envs);
   p.report_iterations = iterations_for(c, c.report.interval);
-  p.report_slots = static_cast<uint64_t>(std::clamp<int64_t>(4096 / c.agents, 4, 256));
+  p.report_slots = static_cast<uint64_t>(std::clamp<int64_t>(65536 / c.agents, 4, 256));
   p.beta1 = c.optimizer.beta1;
   p.beta2 = c.optimizer.beta2;
   p.eps = c.optimizer.eps;

@@ -66,10 +66,13 @@ ProgramMemory measure_programs(const Plan& p, uint64_t shared_bytes, int multipr
   return memory;
 }
 
+uint64_t ProgramMemory::turn_spill_bytes() const {
+  return std::max({rollout.spill_bytes, critic_gradient.spill_bytes, actor_gradient.spill_bytes,
+                   optimizer.spill_bytes});
+}
+
 uint64_t ProgramMemory::spill_bytes() const {
-  const uint64_t block =
-      std::max({rollout.spill_bytes, critic_gradient.spill_bytes, actor_gradient.spill_bytes,
-                optimizer.spill_bytes, evaluate.spill_bytes});
+  const uint64_t block = std::max(turn_spill_bytes(), evaluate.spill_bytes);
   return block * static_cast<uint64_t>(resident_blocks);
 }
 

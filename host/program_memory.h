@@ -15,6 +15,8 @@ struct ProgramMemory {
   BlockMemory plain{0, 0, nullptr};  // of programs that take none
   int resident_blocks = 1;           // of a program that spills
 
+  // What a block of a rollout or an update takes of the spill area.
+  uint64_t turn_spill_bytes() const;
   // The spill area, in bytes; 0 where everything fits in shared memory.
   uint64_t spill_bytes() const;
   void set_spill(char* spill);

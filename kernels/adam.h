@@ -66,49 +66,49 @@ PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, int part
   b.for_each(1, [=](int) { *out = sum; });
 }
 
-template <class Env, class T>
+template <class Env, class T, class Held = Context<Env, T>>
 struct GradientSum {
-  Context<Env, T> context;
+  Held context;
   int slot;
   bool actor;
 
-  PENDULA_FN int chunks() const {
+  PENDULA_FN int parts() const {
     return actor ? context.plan.actor_chunks : context.plan.critic_chunks;
   }
-  PENDULA_FN int grid() const { return context.plan.agents * chunks(); }
+  PENDULA_FN int grid() const { return context.plan.agents * parts(); }
 
   template <class B>
   PENDULA_FN void operator()(B& b) const {
-    const auto [k, part] = place(b.index(), chunks());
-    const AgentView<T> a = context.agent(k);
+    const auto [k, part] = place(b.index(), parts());
+    const AgentView<T> a = context.agent(k, b.resident());
     if (!a.update_due(a.counters().updates + static_cast<uint64_t>(slot))) return;
     for_gradient(b, optimizer_view(a, actor, slot), part,
                  used_partials(context.plan, a.hyper().batch_size), true, [](int, auto) {});
   }
 };
 
-template <class Env, class T>
+template <class Env, class T, class Held = Context<Env, T>>
 struct AdamStep {
-  Context<Env, T> context;
+  Held context;
   int slot;
   bool actor;
 
-  PENDULA_FN int chunks() const {
+  PENDULA_FN int parts() const {
     return actor ? context.plan.actor_chunks : context.plan.critic_chunks;
   }
-  PENDULA_FN int grid() const { return context.plan.agents * chunks(); }
+  PENDULA_FN int grid() const { return context.plan.agents * parts(); }
 
   template <class B>
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
-    const auto [k, part] = place(b.index(), chunks());
-    const AgentView<T> a = context.agent(k);
+    const auto [k, part] = place(b.index(), parts());
+    const AgentView<T> a = context.agent(k, b.resident());
     const OptimizerView<T> o = optimizer_view(a, actor, slot);
     const int begin = part * kAdamChunk;
     const int n = o.count - begin < kAdamChunk ? o.count - begin : kAdamChunk;
 
     // policy_lag 1: the next rollout acts with the parameters from before this iteration's updates.
-    if (o.lagged != nullptr && slot == 0 && context.control().slice == 0) {
+    if (o.lagged != nullptr && slot == 0 && a.counters().slice == 0) {
       b.template for_lanes<T>(n, [=](int i, auto tag) {
         store(o.lagged + begin + i, load_as<decltype(tag)>(o.params + begin + i));
       });

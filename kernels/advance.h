@@ -8,26 +8,28 @@
 namespace PENDULA_PROGRAMS {
 
 // One block per agent.
-template <class Env, class T>
+template <class Env, class T, class Held = Context<Env, T>>
 struct Advance {
-  Context<Env, T> context;
+  Held context;
 
+  PENDULA_FN int parts() const { return 1; }
   PENDULA_FN int grid() const { return context.plan.agents; }
 
   template <class B>
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
-    const AgentView<T> a = context.agent(b.index());
+    const AgentView<T> a = context.agent(b.index(), b.resident());
     const uint64_t updates = a.counters().updates;
-    const uint32_t slice = context.control().slice;
+    const uint64_t slice = a.counters().slice;
     const bool frozen = a.counters().fault != 0;
-    const bool last = slice + 1 == static_cast<uint32_t>(p.slices);
+    const bool last = slice + 1 == static_cast<uint64_t>(p.slices);
     const int partials = used_partials(p, a.hyper().batch_size);
     const double inverse = 1.0 / static_cast<double>(a.hyper().batch_size);
     int made = 0;
     while (made < p.update_slots && a.update_due(updates + static_cast<uint64_t>(made))) ++made;
 
     ReportSums sum = a.report();
+    AgentScore score = a.score();
     Fault fault = Fault::kNone;
     uint64_t fault_update = updates;
     if (slice == 0 && !frozen) {
@@ -40,6 +42,8 @@ struct Advance {
       sum.episodes += rollout[0];
       sum.episode_return += rollout[1];
       sum.episode_length += rollout[2];
+      score.episodes += rollout[0];
+      score.return_sum += rollout[1];
       if (!(rollout[3] == 0.0)) fault = Fault::kReward;
     }
     for (int slot = 0; slot < made; ++slot) {
@@ -89,6 +93,7 @@ struct Advance {
       const bool row = last && c.iteration % p.report_iterations == 0;
       if (row) write_row(a, sum, b.index());
       a.report() = row ? ReportSums{} : sum;
+      a.score() = score;
     });
   }
 
@@ -97,11 +102,11 @@ struct Advance {
 
   PENDULA_FN void write_row(const AgentView<T>& a, const ReportSums& sum, int agent) const {
     const Plan& p = context.plan;
-    const uint64_t slot = context.control().rows_written % p.report_slots;
+    const AgentCounters& c = a.counters();
+    const uint64_t slot = (rows_written(p, c.iteration) - 1) % p.report_slots;
     ReportRow& r =
         context
             .report_ring()[slot * static_cast<uint64_t>(p.agents) + static_cast<uint64_t>(agent)];
-    const AgentCounters& c = a.counters();
     r.agent = static_cast<uint64_t>(agent);
     r.iteration = c.iteration;
     r.timesteps = c.iteration * steps_per_iteration(p);
@@ -118,11 +123,12 @@ struct Advance {
   }
 };
 
-// One block. A stop that is asked for ends the launch after this slice, everything else after the
-// iteration. store_shared makes what was written before visible to the host first.
-template <class Env, class T>
+// One block, once all agents stand at the same place. A stop that is asked for ends the launch
+// after any slice, everything else after an iteration. store_shared makes what was written before
+// visible to the host first.
+template <class Env, class T, class Held = Context<Env, T>>
 struct SetHalt {
-  Context<Env, T> context;
+  Held context;
 
   PENDULA_FN int grid() const { return 1; }
 
@@ -135,15 +141,16 @@ struct SetHalt {
     b.for_each(1, [&](int) {
       Control& c = ctx.control();
       HostPage* page = ctx.page;
+      const AgentCounters& first = ctx.agent(0).counters();
       const uint32_t stop = B::load_shared(&page->stop);
-      c.updates = ctx.agent(0).counters().updates;
-      c.slice = c.slice + 1 == static_cast<uint32_t>(p.slices) ? 0 : c.slice + 1;
+      c.iteration = first.iteration;
+      c.updates = first.updates;
+      c.slice = static_cast<uint32_t>(first.slice);
       if (c.slice != 0) {
         c.halted = stop;
         return;
       }
-      c.iteration += 1;
-      if (c.iteration % p.report_iterations == 0) c.rows_written += 1;
+      const uint64_t rows = rows_written(p, c.iteration);
       const uint64_t taken = B::load_shared(&page->rows_taken);
       if (running == 0.0) {
         c.halted = 1 + static_cast<uint32_t>(HaltReason::kDiverged);
@@ -151,10 +158,10 @@ struct SetHalt {
         c.halted = 1 + static_cast<uint32_t>(HaltReason::kReached);
       } else if (stop != 0) {
         c.halted = stop;
-      } else if (c.rows_written - taken >= p.report_slots) {
+      } else if (rows - taken >= p.report_slots) {
         c.halted = 1 + static_cast<uint32_t>(HaltReason::kTime);
       }
-      B::store_shared(&page->rows_written, c.rows_written);
+      B::store_shared(&page->rows_written, rows);
       B::store_shared(&page->iteration, c.iteration);
     });
   }

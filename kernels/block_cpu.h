@@ -25,6 +25,9 @@ class CpuBlock {
   // Which block of the grid this is.
   int index() const { return index_; }
 
+  // Networks that it holds in memory of its own: none, the caches do.
+  Resident resident() const { return {}; }
+
   // f(i) for 0 <= i < n. No barrier.
   template <class F>
   PENDULA_FN void for_each(int n, F f) const {

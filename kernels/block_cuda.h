@@ -7,6 +7,16 @@
 
 namespace PENDULA_PROGRAMS {
 
+// The dynamic shared memory of this block.
+PENDULA_FN char* shared_memory() {
+#if PENDULA_DEVICE
+  extern __shared__ __align__(128) char memory[];
+  return memory;
+#else
+  return nullptr;
+#endif
+}
+
 // What b.gemm computes with; gemm_fp32 is always kFfma.
 enum class Products { kFfma, kTf32 };
 
@@ -15,13 +25,18 @@ class CudaBlock {
  public:
   static constexpr int kLd = kCudaLd;
 
-  // resident: which part of the spill area this block owns.
-  PENDULA_FN CudaBlock(int index, int resident, const BlockMemory& memory)
+  // place: which part of the spill area this block owns. resident: networks that lie in front of
+  // what shared() hands out, resident_bytes of them.
+  PENDULA_FN CudaBlock(int index, int place, const BlockMemory& memory, Resident resident = {},
+                       uint32_t resident_bytes = 0)
       : index_(index),
         memory_(memory),
-        spill_(memory.spill + static_cast<uint64_t>(resident) * memory.spill_bytes) {}
+        spill_(memory.spill + static_cast<uint64_t>(place) * memory.spill_bytes),
+        resident_(resident),
+        resident_bytes_(resident_bytes) {}
 
   PENDULA_FN int index() const { return index_; }
+  PENDULA_FN Resident resident() const { return resident_; }
 
   template <class F>
   PENDULA_FN void for_each(int n, F f) const {
@@ -51,7 +66,7 @@ class CudaBlock {
     const uint64_t bytes = BlockBump::padded(static_cast<uint64_t>(n) * sizeof(T));
     uint64_t offset = 0;
     const bool fits = bump_.take(bytes, memory_.shared_bytes, offset);
-    char* base = fits ? shared_memory() : spill_;
+    char* base = fits ? shared_memory() + resident_bytes_ : spill_;
     if (!fits && offset + bytes > memory_.spill_bytes) fail();
     return reinterpret_cast<T*>(base + offset);
   }
@@ -103,21 +118,7 @@ class CudaBlock {
   }
 
  private:
-  static PENDULA_FN int thread() {
-#if PENDULA_DEVICE
-    return static_cast<int>(threadIdx.x);
-#else
-    return 0;
-#endif
-  }
-  static PENDULA_FN char* shared_memory() {
-#if PENDULA_DEVICE
-    extern __shared__ __align__(128) char memory[];
-    return memory;
-#else
-    return nullptr;
-#endif
-  }
+  static PENDULA_FN int thread() { return thread_index(); }
   // The host measured less than the program takes: a bug, and the launch ends with an error.
   static PENDULA_FN void fail() {
 #if PENDULA_DEVICE
@@ -128,6 +129,8 @@ class CudaBlock {
   int index_;
   BlockMemory memory_;
   char* spill_;
+  Resident resident_;
+  uint32_t resident_bytes_;
   BlockBump bump_;
 };
 

@@ -18,6 +18,16 @@ struct BlockMemory {
   char* spill;            // of resident block 0, in device memory
 };
 
+// How the agents are spread over the GPU.
+struct TurnSetup {
+  int cluster;              // blocks that train one agent together
+  int clusters;             // of the launch
+  uint32_t turn;            // iterations of a turn
+  uint32_t resident_bytes;  // of shared memory, in front of the programs' own: the networks
+  uint64_t resident_end;    // of them, in the agent's part (see Resident)
+  BlockMemory rollout, critic_gradient, actor_gradient, optimizer, plain;
+};
+
 struct BlockBump {
   uint64_t shared_used = 0;
   uint64_t spill_used = 0;

@@ -28,7 +28,16 @@ struct BeginLaunch {
       c.updates = ctx.agent(0).counters().updates;
       c.slice = static_cast<uint32_t>(ctx.agent(0).counters().slice);
       c.halted = iteration >= until ? 1 + static_cast<uint32_t>(HaltReason::kReached) : 0;
-      c.rows_written = B::load_shared(&ctx.page->rows_written);
+      c.turns = 0;
+      // Where the state came from elsewhere, the rows before it are not in this ring.
+      const uint64_t rows = rows_written(ctx.plan, iteration);
+      if (B::load_shared(&ctx.page->rows_written) != rows) {
+        B::store_shared(&ctx.page->rows_taken, rows);
+        B::store_shared(&ctx.page->rows_written, rows);
+      }
+      const uint64_t room = (B::load_shared(&ctx.page->rows_taken) + ctx.plan.report_slots) *
+                            ctx.plan.report_iterations;
+      c.launch_until = until < room ? until : room;
       B::store_shared(&ctx.page->iteration, iteration);
     });
   }

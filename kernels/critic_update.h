@@ -12,18 +12,19 @@
 
 namespace PENDULA_PROGRAMS {
 
-template <class Env, class T>
+template <class Env, class T, class Held = Context<Env, T>>
 struct CriticGradient {
-  Context<Env, T> context;
+  Held context;
   int slot;  // of the slice
 
-  PENDULA_FN int grid() const { return context.plan.agents * context.plan.partials; }
+  PENDULA_FN int parts() const { return context.plan.partials; }
+  PENDULA_FN int grid() const { return context.plan.agents * parts(); }
 
   template <class B>
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
     const auto [k, part] = place(b.index(), p.partials);
-    const AgentView<T> agent = context.agent(k);
+    const AgentView<T> agent = context.agent(k, b.resident());
     const uint64_t update = agent.counters().updates + static_cast<uint64_t>(slot);
     const int batch_size = static_cast<int>(agent.hyper().batch_size);
     if (!agent.update_due(update) || part >= used_partials(p, agent.hyper().batch_size)) return;

@@ -16,6 +16,22 @@ namespace PENDULA_PROGRAMS {
 inline constexpr int kThreads = 256;  // of a block
 inline constexpr int kWarps = kThreads / 32;
 
+// Which thread of its block this is.
+PENDULA_FN int thread_index() {
+#if PENDULA_DEVICE
+  return static_cast<int>(threadIdx.x);
+#else
+  return 0;
+#endif
+}
+
+// A barrier of the block's threads.
+PENDULA_FN void block_sync() {
+#if PENDULA_DEVICE
+  __syncthreads();
+#endif
+}
+
 // Tiles of TM x TN elements per thread. A tile's rows are row, row + rows, ...: neighbouring
 // threads then read neighbouring columns of B, without bank conflicts and at any alignment. Indices
 // beyond the edge are read at the last element and never given to the epilogue.

@@ -12,20 +12,30 @@
 
 namespace PENDULA_PROGRAMS {
 
-// run(program) for each program in order.
+// run(program) for each program of a slice in order, but for what concerns all agents together.
+// Held: see kernels/program.h. On the host `run` launches them, in a kernel it calls them.
+#if PENDULA_CUDA
+#pragma nv_exec_check_disable
+#endif
+template <class Env, class T, class Held = Context<Env, T>, class F>
+PENDULA_FN void for_each_agent_program(const Context<Env, T>& context, F run) {
+  const bool clip = context.plan.max_grad_norm > 0.0;
+  run(Rollout<Env, T, Held>{context});
+  for (int slot = 0; slot < context.plan.update_slots; ++slot) {
+    run(CriticGradient<Env, T, Held>{context, slot});
+    if (clip) run(GradientSum<Env, T, Held>{context, slot, false});
+    run(AdamStep<Env, T, Held>{context, slot, false});
+    run(ActorGradient<Env, T, Held>{context, slot});
+    if (clip) run(GradientSum<Env, T, Held>{context, slot, true});
+    run(AdamStep<Env, T, Held>{context, slot, true});
+  }
+  run(Advance<Env, T, Held>{context});
+}
+
+// The grid plan: program by program, each for all agents.
 template <class Env, class T, class F>
 void for_each_program(const Context<Env, T>& context, F run) {
-  const bool clip = context.plan.max_grad_norm > 0.0;
-  run(Rollout<Env, T>{context});
-  for (int slot = 0; slot < context.plan.update_slots; ++slot) {
-    run(CriticGradient<Env, T>{context, slot});
-    if (clip) run(GradientSum<Env, T>{context, slot, false});
-    run(AdamStep<Env, T>{context, slot, false});
-    run(ActorGradient<Env, T>{context, slot});
-    if (clip) run(GradientSum<Env, T>{context, slot, true});
-    run(AdamStep<Env, T>{context, slot, true});
-  }
-  run(Advance<Env, T>{context});
+  for_each_agent_program(context, run);
   run(SetHalt<Env, T>{context});
 }
 

@@ -96,6 +96,27 @@ void launch_clusters(cudaStream_t stream, int cluster, void (*kernel)(Params...)
               std::forward<Args>(args)...);
 }
 
+// Clusters of that size of a kernel that can run at the same time; 0: none. Throws Error.
+template <class... Params>
+int count_active_clusters(void (*kernel)(Params...), int cluster, int threads,
+                          uint64_t shared_bytes) {
+  cudaLaunchAttribute attributes[1]{};
+  attributes[0].id = cudaLaunchAttributeClusterDimension;
+  attributes[0].val.clusterDim.x = static_cast<unsigned>(cluster);
+  attributes[0].val.clusterDim.y = 1;
+  attributes[0].val.clusterDim.z = 1;
+  cudaLaunchConfig_t config{};
+  config.gridDim = dim3(static_cast<unsigned>(cluster));
+  config.blockDim = dim3(static_cast<unsigned>(threads));
+  config.dynamicSmemBytes = shared_bytes;
+  config.attrs = attributes;
+  config.numAttrs = 1;
+  int clusters = 0;
+  check_launch(cudaOccupancyMaxActiveClusters(&clusters, kernel, &config), __PRETTY_FUNCTION__,
+               cluster, threads, shared_bytes);
+  return clusters;
+}
+
 // All blocks run at the same time, so that they can wait for each other; too many are an Error.
 template <class... Params, class... Args>
 void launch_cooperative(cudaStream_t stream, void (*kernel)(Params...), int blocks, int threads,

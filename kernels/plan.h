@@ -67,6 +67,11 @@ struct ReportSums {
   double critic_loss, actor_loss, q, grad_norm_actor, grad_norm_critic;
 };
 
+// Episodes that ended since population-based training last looked.
+struct AgentScore {
+  double return_sum, episodes;
+};
+
 struct Plan {
   int32_t agents;
   int32_t num_envs;
@@ -94,10 +99,14 @@ struct Plan {
   NetworkLayout actor, critic;
   Init actor_init, critic_init;
 
-  // Byte offsets inside one agent's part.
-  uint64_t hyper, counters, report;
-  uint64_t actor_params, actor_target, actor_m, actor_v, actor_lagged;
-  uint64_t critic_params, critic_target, critic_m, critic_v;
+  // Byte offsets inside one agent's part. The networks lie together: parameters, targets, moments;
+  // what is resident in a block's shared memory begins at actor_params and ends at actor_m or at
+  // networks_end.
+  uint64_t hyper, counters, report, score;
+  uint64_t actor_params, critic_params, actor_target, critic_target;
+  uint64_t actor_m, actor_v, critic_m, critic_v;
+  uint64_t networks_end;
+  uint64_t actor_lagged;
   uint64_t env_state;       // (state_dim, num_envs) T
   uint64_t episode_step;    // (num_envs) u32: steps taken in the episode
   uint64_t episode_return;  // (num_envs) T
@@ -144,6 +153,12 @@ PENDULA_FN uint64_t updates_due(const Plan& p, const AgentCounters& c, double up
   return c.update_base + static_cast<uint64_t>(due * (1.0 + 1.0 / (1ull << 50)));
 }
 
+// Report rows that an agent has written once `iterations` are completed. Row n lies in slot
+// n mod report_slots of the ring.
+PENDULA_FN uint64_t rows_written(const Plan& p, uint64_t iterations) {
+  return iterations / p.report_iterations;
+}
+
 // An agent's batch is cut into as few tiles as hold it, all of them of tile_rows rows but the last,
 // which has at least one: equal shares for the workers that take them. In groups of kRowGroup, so
 // that registers of 8 lanes are full. used_partials: the partial sums that the tiles make.
@@ -159,17 +174,26 @@ PENDULA_FN int used_partials(const Plan& p, uint64_t batch_size) {
   return tiles < p.partials ? tiles : p.partials;
 }
 
+// Networks that a block holds in its shared memory while it trains an agent: what lies in the
+// agent's part from actor_params on, up to `end`. base null: nothing.
+struct Resident {
+  char* base = nullptr;
+  uint64_t end = 0;
+};
+
 // One agent's tensors.
 template <class T>
 struct AgentView {
   char* state;
   char* work;
   const Plan& plan;
+  Resident resident;
 
-  PENDULA_FN AgentView(char* arena, const Plan& p, int agent)
+  PENDULA_FN AgentView(char* arena, const Plan& p, int agent, Resident r = {})
       : state(arena + static_cast<uint64_t>(agent) * p.agent_bytes),
         work(arena + p.work + static_cast<uint64_t>(agent) * p.work_bytes),
-        plan(p) {}
+        plan(p),
+        resident(r) {}
 
   PENDULA_FN AgentHyper& hyper() const {
     return *reinterpret_cast<AgentHyper*>(state + plan.hyper);
@@ -180,7 +204,15 @@ struct AgentView {
   PENDULA_FN ReportSums& report() const {
     return *reinterpret_cast<ReportSums*>(state + plan.report);
   }
-  PENDULA_FN T* at(uint64_t offset) const { return reinterpret_cast<T*>(state + offset); }
+  PENDULA_FN AgentScore& score() const {
+    return *reinterpret_cast<AgentScore*>(state + plan.score);
+  }
+  PENDULA_FN T* at(uint64_t offset) const {
+    const bool here =
+        resident.base != nullptr && offset >= plan.actor_params && offset < resident.end;
+    return reinterpret_cast<T*>(here ? resident.base + (offset - plan.actor_params)
+                                     : state + offset);
+  }
   PENDULA_FN T* work_at(uint64_t offset) const { return reinterpret_cast<T*>(work + offset); }
   PENDULA_FN uint32_t* episode_step() const {
     return reinterpret_cast<uint32_t*>(state + plan.episode_step);
@@ -199,18 +231,19 @@ struct AgentView {
 // Where a launch stands: lies behind the agents' work areas. The host writes it before each launch.
 struct Control {
   uint64_t until_iteration;
+  uint64_t launch_until;  // the same, or as far as the report ring has room
   uint64_t iteration;     // completed by all agents
   uint64_t updates;       // completed by agent 0
   uint32_t slice;         // of the current iteration
   uint32_t halted;        // 1 + HaltReason; 0: goes on
-  uint64_t rows_written;  // report rows, ever
+  uint32_t turns;         // of the block plan: see kernels/turns.h
 };
 
 // Memory that host and device share: the host watches it and asks for a stop, nothing else. The
 // report ring, report_slots rows of ReportRow per agent, follows it.
 struct HostPage {
   uint64_t iteration;     // device to host: completed
-  uint64_t rows_written;  // device to host
+  uint64_t rows_written;  // device to host: rows that an agent has written by now, ever
   uint64_t rows_taken;    // host to device
   uint32_t stop;          // host to device: HaltReason + 1; the launch ends after this slice
 };

@@ -1,9 +1,12 @@
 // What every program of an iteration is given. A program is a function over a block: a struct with
 //
-//   int grid() const                                   blocks that it runs on
+//   int parts() const                                  blocks that work on one agent
+//   int grid() const                                   blocks in all: agents x parts
 //   template <class B> void operator()(B& b) const     the work of block b.index()
 //
-// A program ends with everything written; the next one starts after all blocks of it are done.
+// A program that is launched holds its Context; one that runs inside a kernel or a worker's loop
+// holds a reference to it (Held). A program ends with everything written; the next one starts after
+// all blocks of it are done.
 #pragma once
 
 #include "kernels/plan.h"
@@ -19,7 +22,9 @@ struct Context {
   char* arena;
   HostPage* page;
 
-  PENDULA_FN AgentView<T> agent(int k) const { return AgentView<T>(arena, plan, k); }
+  PENDULA_FN AgentView<T> agent(int k, Resident resident = {}) const {
+    return AgentView<T>(arena, plan, k, resident);
+  }
   PENDULA_FN Control& control() const { return *reinterpret_cast<Control*>(arena + plan.control); }
   PENDULA_FN ReportRow* report_ring() const { return reinterpret_cast<ReportRow*>(page + 1); }
 };

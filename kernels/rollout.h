@@ -36,21 +36,21 @@ PENDULA_FN RolloutTile<T> allocate_rollout(B& b, const Plan& p) {
   return tile;
 }
 
-template <class Env, class T>
+template <class Env, class T, class Held = Context<Env, T>>
 struct Rollout {
-  Context<Env, T> context;
+  Held context;
 
-  PENDULA_FN int grid() const { return context.plan.agents * context.plan.env_tiles; }
+  PENDULA_FN int parts() const { return context.plan.env_tiles; }
+  PENDULA_FN int grid() const { return context.plan.agents * parts(); }
 
   template <class B>
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
-    if (context.control().slice != 0) return;
     const auto [k, tile] = place(b.index(), p.env_tiles);
-    const AgentView<T> agent = context.agent(k);
+    const AgentView<T> agent = context.agent(k, b.resident());
     const AgentHyper& h = agent.hyper();
     const AgentCounters& c = agent.counters();
-    if (c.fault != 0) return;
+    if (c.fault != 0 || c.slice != 0) return;
 
     const RolloutTile<T> s = allocate_rollout<T>(b, p);
     const Hidden<T> hidden = allocate_hidden<T>(b, p.actor, false);

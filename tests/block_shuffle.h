@@ -136,6 +136,7 @@ class ShuffleBlock {
         memory_(memory) {}
 
   int index() const { return index_; }
+  Resident resident() const { return {}; }
 
   template <class F>
   void for_each(int n, F f) const {

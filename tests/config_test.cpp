@@ -152,7 +152,6 @@ TEST(Config, EveryMessageHasPlacePointerValueAndRange) {
 TEST(Config, WordsOfLaterVersionsAreNamedAsSuch) {
   expect_problem("{\"precision\": \"bf16\"}",
                  "f:1:15: /precision: \"bf16\" is not in this version; allowed: one of \"auto\"");
-  expect_problem("{\"plan\": \"cluster\"}", "f:1:10: /plan: \"cluster\" is not in this version");
   expect_problem("{\"actor\": {\"activation\": \"rleu\"}}",
                  "f:1:26: /actor/activation: ", "did you mean \"relu\"?");
 }

@@ -26,7 +26,7 @@ DENOMINATOR = "fma(sqrt(v), V(scale_v), V(eps))"
 SOFT_UPDATE = "fma(V(tau), next - target, target)"
 DONE = "(r.terminated > V(T(0))) | (step >= V(limit))"
 SAMPLED_ROW = "rows.oldest + below(row_word, rows.count)"
-LAGGED = "slot == 0 && context.control().slice == 0"
+LAGGED = "slot == 0 && a.counters().slice == 0"
 CARTPOLE_ENDS = "(abs(next[0]) > R(p.x_limit)) | (abs(next[2]) > R(p.theta_limit))"
 
 TABLE = {
@@ -199,8 +199,8 @@ TABLE = {
         ("advance-rollout-each-slice", "slice == 0 && !frozen", "!frozen"),
         ("halt-one-iteration-late", "c.iteration >= c.until_iteration",
          "c.iteration > c.until_iteration"),
-        ("halt-ring-overflows", "c.rows_written - taken >= p.report_slots",
-         "c.rows_written - taken > p.report_slots"),
+        ("halt-ring-overflows", "rows - taken >= p.report_slots",
+         "rows - taken > p.report_slots"),
     ]),
     "envs/pendulum.h": (GYMNASIUM, [
         ("pendulum-gravity-sign", "R(T(3) * p.gravity / (T(2) * p.length))",

@@ -16,8 +16,9 @@ constexpr std::chrono::milliseconds kLaunchTime{1000};
 constexpr std::chrono::microseconds kSpinTime{100};
 constexpr std::chrono::microseconds kLongestSleep{1000};
 constexpr uint64_t kStagingBytes = 4u << 20;
-constexpr int kTurnUpdates = 16;  // at least, so that a turn's own cost (3 us) is small
-constexpr int kTurnNodes = 512;   // about the most
+constexpr int kTurnUpdates = 16;        // at least, so that a turn's own cost (3 us) is small
+constexpr int kTurnNodes = 512;         // about the most
+constexpr uint64_t kStaticShared = 64;  // of train_agents, beside what it asks for
 
 int attribute(cudaDeviceAttr name, int device) {
   int value = 0;
@@ -71,6 +72,7 @@ CudaBackend::CudaBackend(const Config& config, int device)
   setup.page = static_cast<HostPage*>(device_page);
   const bool tf32 = config.precision != Precision::kFp32;
   programs_ = make_cuda_programs(config.env.id, tf32, setup);
+  choose_plan();
   build_graph();
   PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
 }
@@ -86,8 +88,29 @@ CudaBackend::~CudaBackend() {
 // The current device is a property of the calling thread.
 void CudaBackend::use() const { PENDULA_CUDA_CHECK(cudaSetDevice(device_)); }
 
-// while (not halted) { slice; slice; ...; next_turn }
+void CudaBackend::choose_plan() {
+  GpuLimits gpu;
+  gpu.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, device_);
+  gpu.shared_bytes =
+      static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device_)) -
+      kStaticShared;
+  gpu.clusters = attribute(cudaDevAttrClusterLaunch, device_) != 0;
+  gpu.max_clusters = [this](const DevicePlan& plan) { return programs_->max_clusters(plan); };
+  plan_ = choose_device_plan(config_, planned_.plan, gpu);
+  if (plan_.kind == PlanKind::kGrid) return;
+  const uint64_t blocks = static_cast<uint64_t>(plan_.setup.cluster * plan_.setup.clusters);
+  const uint64_t bytes = plan_.spill_bytes() * blocks;
+  if (bytes == 0) return;
+  turn_spill_ = make_device_memory(bytes, "the scratch of the networks");
+  plan_.set_spill(static_cast<char*>(turn_spill_.get()));
+}
+
+// Grid plan: while (not halted) { slice; slice; ...; next_turn }. Else one kernel and its end.
 void CudaBackend::build_graph() {
+  if (plan_.kind != PlanKind::kGrid) {
+    graph_ = make_graph(stream_.get(), [&] { programs_->turns(stream_.get(), plan_); });
+    return;
+  }
   const Plan& p = planned_.plan;
   const int nodes = 3 + p.update_slots * (p.max_grad_norm > 0.0 ? 6 : 4);
   const int repeat = std::clamp((kTurnUpdates + p.update_slots - 1) / p.update_slots, 1,
@@ -216,7 +239,7 @@ DeviceInfo CudaBackend::device() const {
   d.detail = "compute capability " + capability + ", " +
              std::to_string(properties.multiProcessorCount) + " SMs, " + std::to_string(mebibytes) +
              " MiB, driver for CUDA " + version(driver) + ", runtime " + version(runtime) + ", " +
-             precision;
+             precision + ", " + plan_word(plan_.kind) + " plan";
   d.meta = {{"device", "cuda"},
             {"index", device_},
             {"name", properties.name},
@@ -225,7 +248,8 @@ DeviceInfo CudaBackend::device() const {
             {"memory_mib", mebibytes},
             {"driver_cuda", version(driver)},
             {"runtime_cuda", version(runtime)},
-            {"products", precision}};
+            {"products", precision},
+            {"plan", plan_word(plan_.kind)}};
   return d;
 }
 

@@ -1,5 +1,6 @@
 // The CUDA backend: the arena in device memory, an iteration as the body of a CUDA graph's WHILE
-// node, so that one launch runs until a halt and the host only waits.
+// node (grid plan) or a kernel that stays (block plan, cluster plan), so that one launch runs until
+// a halt and the host only waits.
 #pragma once
 
 #include <memory>
@@ -33,6 +34,7 @@ class CudaBackend final : public Backend {
 
  private:
   void use() const;
+  void choose_plan();
   void build_graph();
   template <class Tick>
   void wait(Tick tick) const;
@@ -46,10 +48,11 @@ class CudaBackend final : public Backend {
   CudaEvent done_;
   CudaEvent graph_begin_, graph_end_;  // around run()'s launch
   DeviceMemory arena_;
-  DeviceMemory spill_;
+  DeviceMemory spill_, turn_spill_;
   PinnedMemory page_;     // mapped: HostPage and the report ring
   PinnedMemory staging_;  // kStagingBytes; read(), write(), results
   std::unique_ptr<CudaPrograms> programs_;
+  DevicePlan plan_;
   CudaGraphExec graph_;
 };
 

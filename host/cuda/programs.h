@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "host/device_plan.h"
 #include "host/program_memory.h"
 #include "kernels/plan.h"
 
@@ -32,6 +33,10 @@ class CudaPrograms {
   // One slice of an iteration; each program returns at once where the launch has halted.
   virtual void slice(cudaStream_t stream) const = 0;
   virtual void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const = 0;
+  // All iterations of a launch (the block plan and the cluster plan), and whether it is at its end.
+  virtual void turns(cudaStream_t stream, const DevicePlan& plan) const = 0;
+  // Clusters of so many blocks that can run at the same time; 0: none.
+  virtual int max_clusters(const DevicePlan& plan) const = 0;
   // returns, lengths: device memory, (agents, episodes)
   virtual void evaluate(cudaStream_t stream, int episodes, float* returns,
                         uint32_t* lengths) const = 0;

@@ -6,7 +6,7 @@
 #include "kernels/evaluate.h"
 #include "kernels/initialise.h"
 #include "kernels/iteration.h"
-#include "kernels/launch.h"
+#include "kernels/turns.h"
 
 namespace pendula {
 
@@ -35,6 +35,15 @@ class CudaProgramsOf final : public CudaPrograms {
   }
   void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const override {
     start<Products::kFfma>(stream, NextTurn<Env, float>{context_, handle}, memory_.plain, nullptr);
+  }
+  void turns(cudaStream_t stream, const DevicePlan& plan) const override {
+    launch_turns<Env, ProgramTrainer<Env, kProducts>>(stream, context_, plan.setup,
+                                                      plan.shared_bytes);
+    start<Products::kFfma>(stream, SetHalt<Env, float>{context_}, memory_.plain, nullptr);
+  }
+  int max_clusters(const DevicePlan& plan) const override {
+    return max_active_clusters<Env, ProgramTrainer<Env, kProducts>>(plan.setup.cluster,
+                                                                    plan.shared_bytes);
   }
   void evaluate(cudaStream_t stream, int episodes, float* returns,
                 uint32_t* lengths) const override {

@@ -191,7 +191,7 @@ TYPED_TEST(AdamTest, TheLaggedActorIsTheOneFromBeforeTheIteration) {
         const NetworkPlaces at = places(arena.plan, true);
         const auto a = arena.agent();
         if (!due) a.counters().updates = 1u << 30;
-        arena.control().slice = slice;
+        a.counters().slice = slice;
         a.work_at(at.grad)[0] = 1.0f;
         const auto before = values(a.at(at.params), at.net.count);
         arena.template run<AdamStep>(slot, true);

@@ -133,7 +133,7 @@ TYPED_TEST(RolloutTest, FrozenAgentsAndLaterSlicesStandStill) {
     TestArena<TypeParam, float> arena(rollout_config(33));
     arena.template run<Initialise>();
     if (frozen) arena.agent().counters().fault = 1;
-    if (!frozen) arena.control().slice = 1;
+    if (!frozen) arena.agent().counters().slice = 1;
     const std::vector<float> before(arena.agent().at(arena.plan.env_state),
                                     arena.agent().at(arena.plan.env_state) + 66);
     arena.template run<Rollout>();

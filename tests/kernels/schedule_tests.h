@@ -106,24 +106,25 @@ TYPED_TEST(ScheduleTest, AdvanceAddsUpAndReports) {
   ASSERT_EQ(p.slices, 1);
   fill_work(arena);
   for (int k = 0; k < 2; ++k) {
-    arena.agent(k).counters().iteration = 4;
-    arena.agent(k).counters().updates = 12;
+    arena.agent(k).counters().iteration = 2 * p.report_slots + 2;
+    arena.agent(k).counters().updates = 6 * p.report_slots + 6;
   }
-  arena.control().rows_written = p.report_slots + 1;
   for (int i = 0; i < 2; ++i) arena.template run<Advance>();
   const std::vector<char> page = arena.page();
   const auto* rows = reinterpret_cast<const ReportRow*>(page.data() + sizeof(HostPage));
   for (int k = 0; k < 2; ++k) {
     const AgentCounters& c = arena.agent(k).counters();
-    EXPECT_EQ(c.iteration, 6u);
-    EXPECT_EQ(c.updates, 18u);
+    EXPECT_EQ(c.iteration, 2 * p.report_slots + 4);
+    EXPECT_EQ(c.updates, 6 * p.report_slots + 12);
     EXPECT_EQ(c.fault, 0u);
     EXPECT_EQ(arena.agent(k).report().updates, 0.0);
+    EXPECT_EQ(arena.agent(k).score().episodes, 12.0);  // goes on over rows
+    EXPECT_EQ(arena.agent(k).score().return_sum, 16.0);
     const ReportRow& r = rows[2 + k];  // the ring's second row
     EXPECT_EQ(r.agent, static_cast<uint64_t>(k));
-    EXPECT_EQ(r.iteration, 6u);
-    EXPECT_EQ(r.timesteps, 420u);
-    EXPECT_EQ(r.updates, 18u);
+    EXPECT_EQ(r.iteration, c.iteration);
+    EXPECT_EQ(r.timesteps, 70 * c.iteration);
+    EXPECT_EQ(r.updates, c.updates);
     EXPECT_EQ(r.row_updates, 6u);
     EXPECT_EQ(r.row_episodes, 12u);  // 1 + 5, twice
     EXPECT_EQ(r.episode_return_sum, 16.0);
@@ -150,13 +151,13 @@ TYPED_TEST(ScheduleTest, AdvanceCountsAnIterationOfSeveralSlicesOnce) {
   }
   const uint64_t updates[3] = {607, 654, 700};
   for (uint32_t slice = 0; slice < 3; ++slice) {
-    arena.control().slice = slice;
     arena.template run<Advance>();
     const auto a = arena.agent(1);
     EXPECT_EQ(a.counters().updates, updates[slice]);
     EXPECT_EQ(a.counters().iteration, slice == 2 ? 5u : 4u);
     EXPECT_EQ(a.counters().slice, slice == 2 ? 0u : slice + 1u);
     EXPECT_EQ(a.report().episodes, 6.0);
+    EXPECT_EQ(a.score().episodes, 6.0);
     EXPECT_EQ(a.report().updates, static_cast<double>(updates[slice] - 560));
   }
 }
@@ -204,43 +205,46 @@ TYPED_TEST(ScheduleTest, AFaultNamesItsPlaceAndFreezesItsAgent) {
 }
 
 TYPED_TEST(ScheduleTest, ALaunchHaltsForItsReasons) {
-  const auto halt = [](uint64_t iteration, uint64_t until, uint32_t stop, uint64_t rows,
+  const auto halt = [](uint64_t iteration, uint64_t until, uint32_t stop, uint64_t taken,
                        bool diverged, uint32_t slice) {
     Config c = advance_config();
     c.ddpg.updates_per_step = 2.0;  // 140 updates: three slices
     TestArena<TypeParam, float> arena(c);
     EXPECT_EQ(arena.plan.slices, 3);
     EXPECT_EQ(arena.plan.update_slots, 47);
-    arena.control() = {until, iteration, 0, slice, 0, rows};
+    const bool ends = slice == 2;  // Advance has been there
+    arena.control() = {};
+    arena.control().until_iteration = until;
+    arena.control().iteration = iteration;
+    arena.control().slice = slice;
+    arena.agent(0).counters().iteration = iteration + (ends ? 1 : 0);
+    arena.agent(0).counters().slice = ends ? 0 : slice + 1;
     arena.agent(0).counters().fault = 1;
     arena.agent(1).counters().fault = diverged ? 1 : 0;
     HostPage page{};
     page.stop = stop;
-    page.rows_taken = 5;
+    page.rows_taken = taken;
     arena.set_page(page);
     arena.template run<SetHalt>();
     const std::vector<char> after = arena.page();
     std::memcpy(&page, after.data(), sizeof page);
-    const bool ends = slice == 2;
     EXPECT_EQ(arena.control().slice, ends ? 0u : slice + 1);
     EXPECT_EQ(arena.control().iteration, iteration + (ends ? 1 : 0));
     EXPECT_EQ(page.iteration, ends ? iteration + 1 : 0);
-    EXPECT_EQ(arena.control().rows_written, rows + (ends && (iteration + 1) % 2 == 0 ? 1 : 0));
-    EXPECT_EQ(page.rows_written, ends ? arena.control().rows_written : 0);
+    EXPECT_EQ(page.rows_written, ends ? (iteration + 1) / 2 : 0);
     return arena.control().halted;
   };
   const uint32_t stop = 1 + static_cast<uint32_t>(HaltReason::kStopFlag);
   const auto code = [](HaltReason r) { return 1 + static_cast<uint32_t>(r); };
-  EXPECT_EQ(halt(6, 100, 0, 6, false, 2), 0u);
-  EXPECT_EQ(halt(6, 100, 0, 6, true, 0), 0u);        // only at the end of an iteration
-  EXPECT_EQ(halt(6, 100, stop, 6, false, 0), stop);  // after any slice
-  EXPECT_EQ(halt(6, 7, stop, 6, false, 2), code(HaltReason::kReached));
-  EXPECT_EQ(halt(6, 8, 0, 6, false, 2), 0u);
-  EXPECT_EQ(halt(7, 100, stop, 6, false, 2), stop);
-  EXPECT_EQ(halt(7, 100, 0, 6, true, 2), code(HaltReason::kDiverged));
-  EXPECT_EQ(halt(7, 100, 0, 5 + 254, false, 2), 0u);
-  EXPECT_EQ(halt(7, 100, 0, 5 + 255, false, 2),
-            code(HaltReason::kTime));  // the report ring is full
+  EXPECT_EQ(halt(6, 100, 0, 3, false, 2), 0u);
+  EXPECT_EQ(halt(6, 100, 0, 3, true, 0), 0u);        // only at the end of an iteration
+  EXPECT_EQ(halt(6, 100, stop, 3, false, 0), stop);  // after any slice
+  EXPECT_EQ(halt(6, 7, stop, 3, false, 2), code(HaltReason::kReached));
+  EXPECT_EQ(halt(6, 8, 0, 3, false, 2), 0u);
+  EXPECT_EQ(halt(7, 100, stop, 3, false, 2), stop);
+  EXPECT_EQ(halt(7, 100, 0, 3, true, 2), code(HaltReason::kDiverged));
+  EXPECT_EQ(halt(520, 1000, 0, 5, false, 2), 0u);  // 255 rows of 256 are not taken
+  EXPECT_EQ(halt(521, 1000, 0, 5, false, 2), code(HaltReason::kTime));  // the ring is full
 }
 
 TYPED_TEST(ScheduleTest, TwentyIterationsOfTraining) {

@@ -42,7 +42,7 @@ class TorchCase {
     ASSERT_EQ(arena_.plan.slices, 2);
     for (uint64_t slice = 0; slice < 2; ++slice) {
       arena_.agent().counters().iteration = arena_.plan.ring_rows - 1;
-      arena_.control().slice = 1;
+      arena_.agent().counters().slice = 1;
       arena_.push();
       for_each_program(arena_.context, [&](const auto& program) { arena_.run_only(program); });
       arena_.pull();

@@ -28,7 +28,8 @@ void check_training(const Config& config, double tolerance) {
   TestArena<Runner, T, Env> a(config);
   TestArena<Reference, T, Env> b(config);
   const auto train = [](auto& arena) {
-    arena.control() = {20, 0, 0, 0, 0, 0};
+    arena.control() = {};
+    arena.control().until_iteration = 20;
     arena.template run<Initialise>();
     while (arena.control().halted == 0) {
       arena.push();

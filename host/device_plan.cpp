@@ -1,0 +1,147 @@
+#include "host/device_plan.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+
+#include "host/error.h"
+
+namespace pendula {
+namespace {
+
+constexpr int kLargestCluster = 16;
+constexpr uint32_t kTurnIterations = 50;  // that an agent stays at least, where agents take turns
+constexpr int kLookUpdates = 16;          // updates between two looks at the stop flag, about
+constexpr int kSmallBatch = 1024;         // above it one agent has work for the whole GPU
+constexpr int kFewTiles = 16;             // of environments, the same
+
+uint64_t largest_shared(const ProgramMemory& m) {
+  return std::max({m.rollout.shared_bytes, m.critic_gradient.shared_bytes,
+                   m.actor_gradient.shared_bytes, m.optimizer.shared_bytes});
+}
+
+void take_memory(const ProgramMemory& m, TurnSetup& setup) {
+  setup.rollout = m.rollout;
+  setup.critic_gradient = m.critic_gradient;
+  setup.actor_gradient = m.actor_gradient;
+  setup.optimizer = m.optimizer;
+  setup.plain = m.plain;
+}
+
+// With the networks up to `end` of the agent's part in shared memory; nothing where they do not
+// fit.
+std::optional<DevicePlan> resident_plan(const Plan& p, const GpuLimits& gpu, uint64_t end,
+                                        const char* residency) {
+  const uint64_t bytes = end - p.actor_params;
+  if (bytes >= gpu.shared_bytes) return std::nullopt;
+  const ProgramMemory memory = measure_programs(p, gpu.shared_bytes - bytes, 1);
+  if (memory.turn_spill_bytes() != 0) return std::nullopt;
+  DevicePlan plan;
+  plan.kind = PlanKind::kBlock;
+  plan.setup.resident_bytes = static_cast<uint32_t>(bytes);
+  plan.setup.resident_end = end;
+  plan.shared_bytes = bytes + largest_shared(memory);
+  plan.residency = residency;
+  take_memory(memory, plan.setup);
+  return plan;
+}
+
+void spread(const Plan& p, int cluster, int clusters, DevicePlan& plan) {
+  plan.setup.cluster = cluster;
+  plan.setup.clusters = std::min(clusters, p.agents);
+  const uint32_t look = static_cast<uint32_t>(std::max(1, kLookUpdates / p.update_slots));
+  plan.setup.turn = p.agents > plan.setup.clusters ? std::max(kTurnIterations, look) : look;
+}
+
+std::optional<DevicePlan> block_plan(const Plan& p, const GpuLimits& gpu) {
+  auto plan = resident_plan(p, gpu, p.networks_end, "networks, targets and moments");
+  if (!plan) plan = resident_plan(p, gpu, p.actor_m, "networks and targets; moments in L2");
+  if (plan) spread(p, 1, gpu.multiprocessors, *plan);
+  return plan;
+}
+
+// The largest clusters that the GPU has room for.
+std::optional<DevicePlan> cluster_plan(const Plan& p, const GpuLimits& gpu) {
+  if (!gpu.clusters) return std::nullopt;
+  DevicePlan plan;
+  plan.kind = PlanKind::kCluster;
+  plan.residency = "networks in L2";
+  const ProgramMemory memory = measure_programs(p, gpu.shared_bytes, 1);
+  take_memory(memory, plan.setup);
+  plan.shared_bytes = largest_shared(memory);
+  for (int cluster = kLargestCluster; cluster > 1; cluster /= 2) {
+    plan.setup.cluster = cluster;
+    const int clusters = gpu.max_clusters(plan);
+    if (clusters == 0) continue;
+    spread(p, cluster, clusters, plan);
+    plan.why = fmt::format("{} clusters of {} blocks fit at the same time", clusters, cluster);
+    return plan;
+  }
+  return std::nullopt;
+}
+
+[[noreturn]] void refuse(const std::string& plan, const std::string& why) {
+  throw Error(ExitCode::kUsage,
+              fmt::format("\"plan\": \"{}\" cannot be had: {}; use \"auto\"", plan, why));
+}
+
+}  // namespace
+
+uint64_t DevicePlan::spill_bytes() const {
+  return std::max({setup.rollout.spill_bytes, setup.critic_gradient.spill_bytes,
+                   setup.actor_gradient.spill_bytes, setup.optimizer.spill_bytes});
+}
+
+void DevicePlan::set_spill(char* spill) {
+  for (BlockMemory* m :
+       {&setup.rollout, &setup.critic_gradient, &setup.actor_gradient, &setup.optimizer}) {
+    m->spill = spill;
+    m->spill_bytes = spill_bytes();
+  }
+}
+
+GpuLimits assumed_gpu() {
+  constexpr int kMultiprocessors = 132;
+  return {kMultiprocessors, 227 << 10, true,
+          [](const DevicePlan& plan) { return kMultiprocessors / plan.setup.cluster; }};
+}
+
+const char* plan_word(PlanKind kind) {
+  const char* const words[] = {"grid", "block", "cluster"};
+  return words[static_cast<int>(kind)];
+}
+
+DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
+  const std::string too_large = fmt::format(
+      "networks, targets and scratch of one agent do not fit into the {} KiB of a block's shared "
+      "memory",
+      gpu.shared_bytes >> 10);
+  const char* const no_clusters =
+      gpu.clusters ? "no cluster of blocks with its shared memory fits on this GPU"
+                   : "this GPU has no clusters of blocks (compute capability 9.0 has)";
+  if (c.plan == "block") {
+    if (auto plan = block_plan(p, gpu)) return *plan;
+    refuse(c.plan, too_large);
+  }
+  if (c.plan == "cluster") {
+    if (auto plan = cluster_plan(p, gpu)) return *plan;
+    refuse(c.plan, no_clusters);
+  }
+  DevicePlan grid;
+  if (c.plan == "grid") return grid;
+  const bool fills = p.agents >= gpu.multiprocessors;  // agents alone keep the whole GPU busy
+  if (!fills && (p.batch_size > kSmallBatch || p.env_tiles > kFewTiles)) {
+    grid.why = "one agent's batch or environments fill the GPU";
+    return grid;
+  }
+  if (auto plan = block_plan(p, gpu)) return *plan;
+  if (auto plan = cluster_plan(p, gpu)) {
+    plan->why += "; block: " + too_large;
+    return *plan;
+  }
+  grid.why = "block: " + too_large + "; cluster: " + no_clusters;
+  return grid;
+}
+
+}  // namespace pendula
