@@ -69,6 +69,11 @@ if(PENDULA_HAS_CUDA)
     nlohmann_json::nlohmann_json)
   target_compile_definitions(pendula_cuda_objects PRIVATE
     "PENDULA_BUILD_ID=\"${PENDULA_BUILD_ID}\"")
+  # Device code holds the tiles of its own kind of GPU. Compiled for one, it is for tests, of all kinds.
+  list(LENGTH PENDULA_CUDA_ARCHITECTURES architectures)
+  if(PENDULA_TESTS AND architectures EQUAL 1)
+    target_compile_definitions(pendula_cuda_objects PUBLIC PENDULA_ALL_TILES)
+  endif()
   set_target_properties(pendula_cuda_objects PROPERTIES
     CUDA_ARCHITECTURES "${PENDULA_CUDA_ARCHITECTURES}"
     CXX_VISIBILITY_PRESET hidden CUDA_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)

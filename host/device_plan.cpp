@@ -34,8 +34,8 @@ void take_memory(const ProgramMemory& m, TurnSetup& setup) {
 std::optional<DevicePlan> resident_plan(const Plan& p, const GpuLimits& gpu, uint64_t end,
                                         const char* residency) {
   const uint64_t bytes = end - p.actor_params;
-  if (bytes >= gpu.shared_bytes) return std::nullopt;
-  const ProgramMemory memory = measure_programs(p, gpu.shared_bytes - bytes, 1);
+  if (bytes + kTurnShared >= gpu.shared_bytes) return std::nullopt;
+  const ProgramMemory memory = measure_programs(p, gpu.shared_bytes - kTurnShared - bytes, 1);
   if (memory.turn_spill_bytes() != 0) return std::nullopt;
   DevicePlan plan;
   plan.kind = PlanKind::kBlock;
@@ -54,8 +54,38 @@ void spread(const Plan& p, int cluster, int clusters, DevicePlan& plan) {
   plan.setup.turn = p.agents > plan.setup.clusters ? std::max(kTurnIterations, look) : look;
 }
 
-std::optional<DevicePlan> block_plan(const Plan& p, const GpuLimits& gpu) {
-  auto plan = resident_plan(p, gpu, p.networks_end, "networks, targets and moments");
+bool has_clusters(const GpuLimits& gpu) { return gpu.compute_capability >= 90; }
+
+bool is_tile(const NetworkLayout& net) {
+  return net.layers == 3 && net.widest <= kTileWidth && net.activation != Activation::kSilu;
+}
+
+// Networks of two hidden layers of at most 64 units, on tensor cores.
+std::optional<DevicePlan> tile_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
+  const bool fits = is_tile(p.actor) && is_tile(p.critic) && p.policy_lag == 0 &&
+                    p.obs_dim + p.action_dim < kTileInputs;
+  if (!fits || c.precision == Precision::kFp32) return std::nullopt;
+  const TileKind kind = tile_kind(gpu.compute_capability);
+  const TileBytes bytes = tile_bytes(p.action_dim, kind);
+  if (bytes.networks + bytes.scratch + kTurnShared > gpu.shared_bytes) return std::nullopt;
+  const ProgramMemory memory =
+      measure_programs(p, gpu.shared_bytes - kTurnShared - bytes.networks, 1);
+  DevicePlan plan;
+  plan.kind = PlanKind::kBlock;
+  plan.tiles = kind;
+  plan.setup.resident_bytes = bytes.networks;
+  plan.setup.rollout = memory.rollout;
+  plan.setup.plain = memory.plain;
+  plan.shared_bytes =
+      bytes.networks + std::max<uint64_t>(bytes.scratch, memory.rollout.shared_bytes);
+  plan.residency = kind.moments ? "networks, targets and moments, as tiles"
+                                : "networks and targets, as tiles; moments in L2";
+  return plan;
+}
+
+std::optional<DevicePlan> block_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
+  auto plan = tile_plan(c, p, gpu);
+  if (!plan) plan = resident_plan(p, gpu, p.networks_end, "networks, targets and moments");
   if (!plan) plan = resident_plan(p, gpu, p.actor_m, "networks and targets; moments in L2");
   if (plan) spread(p, 1, gpu.multiprocessors, *plan);
   return plan;
@@ -63,11 +93,11 @@ std::optional<DevicePlan> block_plan(const Plan& p, const GpuLimits& gpu) {
 
 // The largest clusters that the GPU has room for.
 std::optional<DevicePlan> cluster_plan(const Plan& p, const GpuLimits& gpu) {
-  if (!gpu.clusters) return std::nullopt;
+  if (!has_clusters(gpu)) return std::nullopt;
   DevicePlan plan;
   plan.kind = PlanKind::kCluster;
   plan.residency = "networks in L2";
-  const ProgramMemory memory = measure_programs(p, gpu.shared_bytes, 1);
+  const ProgramMemory memory = measure_programs(p, gpu.shared_bytes - kTurnShared, 1);
   take_memory(memory, plan.setup);
   plan.shared_bytes = largest_shared(memory);
   for (int cluster = kLargestCluster; cluster > 1; cluster /= 2) {
@@ -103,7 +133,7 @@ void DevicePlan::set_spill(char* spill) {
 
 GpuLimits assumed_gpu() {
   constexpr int kMultiprocessors = 132;
-  return {kMultiprocessors, 227 << 10, true,
+  return {kMultiprocessors, 227 << 10, 90,
           [](const DevicePlan& plan) { return kMultiprocessors / plan.setup.cluster; }};
 }
 
@@ -118,10 +148,10 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
       "memory",
       gpu.shared_bytes >> 10);
   const char* const no_clusters =
-      gpu.clusters ? "no cluster of blocks with its shared memory fits on this GPU"
-                   : "this GPU has no clusters of blocks (compute capability 9.0 has)";
+      has_clusters(gpu) ? "no cluster of blocks with its shared memory fits on this GPU"
+                        : "this GPU has no clusters of blocks (compute capability 9.0 has)";
   if (c.plan == "block") {
-    if (auto plan = block_plan(p, gpu)) return *plan;
+    if (auto plan = block_plan(c, p, gpu)) return *plan;
     refuse(c.plan, too_large);
   }
   if (c.plan == "cluster") {
@@ -135,7 +165,7 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
     grid.why = "one agent's batch or environments fill the GPU";
     return grid;
   }
-  if (auto plan = block_plan(p, gpu)) return *plan;
+  if (auto plan = block_plan(c, p, gpu)) return *plan;
   if (auto plan = cluster_plan(p, gpu)) {
     plan->why += "; block: " + too_large;
     return *plan;

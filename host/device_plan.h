@@ -7,11 +7,13 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 
 #include "host/config.h"
 #include "host/program_memory.h"
 #include "kernels/plan.h"
+#include "kernels/tile_layout.h"
 
 namespace pendula {
 
@@ -19,10 +21,11 @@ enum class PlanKind { kGrid, kBlock, kCluster };
 
 struct DevicePlan {
   PlanKind kind = PlanKind::kGrid;
-  TurnSetup setup{};          // of the block plan and the cluster plan
-  uint64_t shared_bytes = 0;  // of a block in these
-  std::string residency;      // what lies in shared memory, in words
-  std::string why;            // this plan was taken, or another one was not
+  TurnSetup setup{};              // of the block plan and the cluster plan
+  std::optional<TileKind> tiles;  // of the block plan where it is tuned (kernels/tile_trainer.h)
+  uint64_t shared_bytes = 0;      // of a block in these
+  std::string residency;          // what lies in shared memory, in words
+  std::string why;                // this plan was taken, or another one was not
 
   uint64_t spill_bytes() const;  // of a block, in device memory
   void set_spill(char* spill);
@@ -31,8 +34,8 @@ struct DevicePlan {
 // What counts of a GPU.
 struct GpuLimits {
   int multiprocessors;
-  uint64_t shared_bytes;  // that a block may have
-  bool clusters;          // compute capability 9.0 or more
+  uint64_t shared_bytes;   // that a block may have
+  int compute_capability;  // 90 is 9.0
   // Clusters with this plan's size and shared memory that can run at the same time.
   std::function<int(const DevicePlan&)> max_clusters;
 };

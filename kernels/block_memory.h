@@ -18,6 +18,9 @@ struct BlockMemory {
   char* spill;            // of resident block 0, in device memory
 };
 
+// Static shared memory of the kernel of the block plan, at most.
+inline constexpr uint64_t kTurnShared = 1280;
+
 // How the agents are spread over the GPU.
 struct TurnSetup {
   int cluster;              // blocks that train one agent together

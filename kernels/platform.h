@@ -34,6 +34,13 @@
 #define PENDULA_DEVICE_CLUSTERS 0
 #endif
 
+// The compute capability that device code is compiled for, as 90; 0 elsewhere.
+#if PENDULA_DEVICE
+#define PENDULA_DEVICE_CAPABILITY (__CUDA_ARCH__ / 10)
+#else
+#define PENDULA_DEVICE_CAPABILITY 0
+#endif
+
 // PENDULA_UNROLL: the loop that follows, wholly. PENDULA_UNROLL_BY(n): by n, device code only.
 #define PENDULA_PRAGMA(text) _Pragma(#text)
 #if PENDULA_DEVICE

@@ -13,7 +13,7 @@ struct TileArrays {
   float* h;        // (64, rows): activations of layer 1; then the gradient
   float* d;        // (64, rows): deltas
   float* heads;    // (8 warps, A (64 + 1)): sums of each warp
-  float* scalars;  // (32)
+  float* scalars;  // (kTileScalars)
 };
 
 template <int A>

@@ -17,50 +17,9 @@
 
 #include "kernels/activation.h"
 #include "kernels/gemm_cuda.h"
-#include "kernels/plan.h"
+#include "kernels/tile_layout.h"
 
 namespace PENDULA_PROGRAMS {
-
-inline constexpr int kTileWidth = 64;  // units of a hidden layer, at most
-inline constexpr int kTileInputs = 8;  // inputs, one of which is always 1 (in gradients)
-inline constexpr int kWarpRows = 16;
-inline constexpr int kUnitTiles = kTileWidth / 8;
-
-PENDULA_FN constexpr int swizzle(int m) { return 8 * ((m ^ (m >> 2)) & 3); }
-
-// Places of one network's parameters, in floats; A: outputs.
-template <int A>
-struct TileLayout {
-  static constexpr int kW1 = 0;                               // (64, 8)
-  static constexpr int kB1 = kW1 + kTileWidth * kTileInputs;  // (64)
-  static constexpr int kW2 = kB1 + kTileWidth;                // (64, 64), swizzled
-  static constexpr int kB2 = kW2 + kTileWidth * kTileWidth;   // (64)
-  static constexpr int kW3 = kB2 + kTileWidth;                // (A, 64)
-  static constexpr int kB3 = kW3 + A * kTileWidth;            // (A)
-  static constexpr int kCount = (kB3 + A + 15) / 16 * 16;
-
-  // Place of element i in a network's block of the arena; -1: the network has no such element.
-  static PENDULA_FN int in_arena(const NetworkLayout& net, int i) {
-    int layer = 2, m = 0, k = 0;
-    bool bias = false;
-    if (i < kB1) {
-      layer = 0, m = i / kTileInputs, k = i % kTileInputs;
-    } else if (i < kW2) {
-      layer = 0, m = i - kB1, bias = true;
-    } else if (i < kB2) {
-      layer = 1, m = (i - kW2) / kTileWidth, k = ((i - kW2) % kTileWidth) ^ swizzle(m);
-    } else if (i < kW3) {
-      layer = 1, m = i - kB2, bias = true;
-    } else if (i < kB3) {
-      m = (i - kW3) / kTileWidth, k = (i - kW3) % kTileWidth;
-    } else {
-      m = i - kB3, bias = true;
-    }
-    if (m >= net.size[layer + 1] || k >= net.size[layer]) return -1;
-    return static_cast<int>(bias ? net.bias[layer] : net.weight[layer]) +
-           (bias ? m : m * net.size[layer] + k);
-  }
-};
 
 // Where a thread stands in its warp.
 struct Lane {

@@ -8,24 +8,9 @@
 
 namespace PENDULA_PROGRAMS {
 
-// Bytes of shared memory, in the order in which they lie: networks, arrays of a pass, sums.
-// moments: whether these are there too. Host and device count alike.
-template <class Env, int rows>
-struct TileMemory {
-  static constexpr int A = Env::kActionDim;
-  static constexpr int kNetworks = TileLayout<A>::kCount + TileLayout<1>::kCount;
-  static constexpr int kGradient =
-      TileLayout<A>::kCount > TileLayout<1>::kCount ? TileLayout<A>::kCount : TileLayout<1>::kCount;
-  static constexpr int kUnitsArray = kTileWidth * rows;
-  static constexpr int kArrays = 2 * kUnitsArray > kGradient ? 2 * kUnitsArray : kGradient;
-  static constexpr int kHeads = kWarps * A * (kTileWidth + 1);
-  static constexpr int kScalars = 32;
-
-  static constexpr int networks(bool moments) { return (moments ? 4 : 2) * kNetworks; }
-  static constexpr uint64_t scratch_bytes() {
-    return sizeof(float) * (kArrays + kTileInputs * rows + kHeads + kScalars);
-  }
-};
+// Whether the networks of an environment can be tiles: the critic's inputs and a 1.
+template <class Env>
+inline constexpr bool kHasTiles = Env::kObsDim + Env::kActionDim < kTileInputs;
 
 // A block whose actor lies in shared memory as tiles: what a rollout acts with.
 template <class Env>
@@ -73,29 +58,37 @@ PENDULA_FN void act_tile(TileBlock<Env>& b, const NetworkLayout&, int, const flo
   b.sync();
 }
 
-// rows: samples of a pass; kMoments: they lie in shared memory too.
+// rows: samples of a pass; kMoments: they lie in shared memory too. Where device code is compiled
+// for GPUs of another kind (tile_kind) there is nothing of it, unless PENDULA_ALL_TILES says so
+// (tests).
 template <class Env, int rows, bool kMoments>
 class TileTrainer {
  public:
+#if defined(PENDULA_ALL_TILES)
+  static constexpr bool kCompiled = true;
+#else
+  static constexpr bool kCompiled = tile_kind(PENDULA_DEVICE_CAPABILITY).rows == rows &&
+                                    tile_kind(PENDULA_DEVICE_CAPABILITY).moments == kMoments;
+#endif
   static constexpr int A = Env::kActionDim;
   using Ref = const Context<Env, float>&;
-  using Memory = TileMemory<Env, rows>;
 
   PENDULA_FN TileTrainer(Ref context, const TurnSetup& setup)
       : context_(context), setup_(setup), place_(cluster_place(1)) {}
 
-  PENDULA_FN void load(int agent) {
+  PENDULA_SHARED_FN void load(int agent) {
     agent_ = agent;
     copy<A>(true, true);
     copy<1>(true, false);
     block_sync();
   }
-  PENDULA_FN void store() {
+  PENDULA_SHARED_FN void store() {
     copy<A>(false, true);
     copy<1>(false, false);
     block_sync();
   }
 
+  // One slice of an iteration. Ends with a barrier.
   PENDULA_FN void slice() {
     const Plan& p = context_.plan;
     const AgentView<float> agent = context_.agent(agent_);
@@ -130,7 +123,7 @@ class TileTrainer {
 
   PENDULA_FN TileParts parts(bool actor) const {
     float* p = reinterpret_cast<float*>(shared_memory()) + (actor ? 0 : TileLayout<A>::kCount);
-    constexpr int kStep = Memory::kNetworks;
+    constexpr int kStep = TileLayout<A>::kCount + TileLayout<1>::kCount;
     return {p, p + kStep, kMoments ? p + 2 * kStep : nullptr, kMoments ? p + 3 * kStep : nullptr};
   }
 
@@ -138,10 +131,10 @@ class TileTrainer {
     float* p = reinterpret_cast<float*>(shared_memory() + setup_.resident_bytes);
     TileArrays a;
     a.h = p;
-    a.d = p + Memory::kUnitsArray;
-    a.x = p + Memory::kArrays;
+    a.d = p + kTileWidth * rows;
+    a.x = p + tile_arrays(A, rows);
     a.heads = a.x + kTileInputs * rows;
-    a.scalars = a.heads + Memory::kHeads;
+    a.scalars = a.heads + tile_heads(A);
     return a;
   }
 

@@ -37,12 +37,8 @@ class TileUpdate {
     const Plan& p = context_.plan;
     batch_ = static_cast<int>(agent.hyper().batch_size);
     inverse_ = 1.0f / static_cast<float>(batch_);
-    const Lane l = lane_place(thread_index());
-    float* losses = agent.work_at(p.losses) + slot * p.partials * 3;
-    critic_gradient(l, agent, number, next_due, losses);
-    adam<1>(agent, number, slot, false);
-    actor_gradient(l, agent, number, losses);
-    adam<A>(agent, number, slot, true);
+    update_critic(agent, number, slot, next_due);
+    update_actor(agent, number, slot);
   }
 
  private:
@@ -153,9 +149,12 @@ class TileUpdate {
     sync_warp();  // the warp's columns of d are written again
   }
 
-  PENDULA_FN void critic_gradient(const Lane& l, const AgentView<float>& agent, uint64_t number,
-                                  bool next_due, float* losses) {
+  // Two functions of their own: together they would need more registers than there are.
+  PENDULA_SHARED_FN void update_critic(const AgentView<float>& agent, uint64_t number, int slot,
+                                       bool next_due) {
     const Plan& p = context_.plan;
+    const Lane l = lane_place(thread_index());
+    float* losses = agent.work_at(p.losses) + slot * p.partials * 3;
     const TileNetwork<1> critic{critic_.params, p.critic.activation};
     TileGradient<1> gradient;
     gradient.clear();
@@ -198,11 +197,13 @@ class TileUpdate {
     put_loss(l, q_sum, 1);
     block_sync();
     if (thread_index() < 2) losses[thread_index()] = loss_of_warps(thread_index());
+    adam<1>(agent, number, slot, false);
   }
 
-  PENDULA_FN void actor_gradient(const Lane& l, const AgentView<float>& agent, uint64_t number,
-                                 float* losses) {
+  PENDULA_SHARED_FN void update_actor(const AgentView<float>& agent, uint64_t number, int slot) {
     const Plan& p = context_.plan;
+    const Lane l = lane_place(thread_index());
+    float* losses = agent.work_at(p.losses) + slot * p.partials * 3;
     const TileNetwork<A> actor{actor_.params, p.actor.activation};
     const TileNetwork<1> critic{critic_.params, p.critic.activation};
     TileGradient<A> gradient;
@@ -259,6 +260,7 @@ class TileUpdate {
     put_loss(l, loss_sum, 0);
     block_sync();
     if (thread_index() == 0) losses[2] = loss_of_warps(0);
+    adam<A>(agent, number, slot, true);
   }
 
   // dL/da through the tanh of the actor's head, from the critic's d1.

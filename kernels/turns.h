@@ -64,6 +64,7 @@ PENDULA_FN void cluster_sync([[maybe_unused]] int cluster) {
 template <class Env, Products kProducts>
 class ProgramTrainer {
  public:
+  static constexpr bool kCompiled = true;
   using Ref = const Context<Env, float>&;
 
   PENDULA_FN ProgramTrainer(Ref context, const TurnSetup& setup)
@@ -105,7 +106,7 @@ class ProgramTrainer {
   }
 
   // Between the agent's part and shared memory. Ends with a barrier.
-  PENDULA_FN void copy_networks(bool in) const {
+  PENDULA_SHARED_FN void copy_networks(bool in) const {
     const int words = static_cast<int>(setup_.resident_bytes / sizeof(Uint4));
     Uint4* here = reinterpret_cast<Uint4*>(shared_memory());
     Uint4* there = reinterpret_cast<Uint4*>(context_.agent(agent_).at(context_.plan.actor_params));
@@ -152,41 +153,52 @@ __device__ __forceinline__ const X& share(const X& x) {
   return *reinterpret_cast<const X*>(words);
 }
 
+__device__ inline void trap() {
+#if PENDULA_DEVICE
+  __trap();
+#endif
+}
+
 // The kernel. All agents stand at Control::iteration when it starts, and at the same place when it
 // ends: Control::launch_until, or the end of the turn in which the host asked for a stop.
 template <class Env, class Trainer>
 __global__ void __launch_bounds__(kThreads, 1)
     train_agents(const __grid_constant__ Context<Env, float> given_context,
                  const __grid_constant__ TurnSetup given_setup) {
-  __shared__ bool joined;
-  // In shared memory: a reference to a parameter would make every thread keep a copy.
-  const Context<Env, float>& context = share<0>(given_context);
-  const TurnSetup& setup = share<1>(given_setup);
-  block_sync();
-  Control& control = context.control();
-  const int agents = context.plan.agents;
-  const int first = cluster_place(setup.cluster).index;
-  const bool stays = agents <= setup.clusters;
-  Trainer trainer(context, setup);
-  if (stays && first < agents) trainer.load(first);
-  uint32_t turn = 0;
-  for (uint64_t begin = control.iteration; begin < control.launch_until; begin += setup.turn) {
-    if (thread_index() == 0) {
-      const bool stop = CudaBlock<Products::kFfma>::load_shared(&context.page->stop) != 0;
-      joined = join_turn(&control.turns, turn++, stop);
-    }
+  if constexpr (Trainer::kCompiled) {
+    static_assert(sizeof given_context + sizeof given_setup + 64 <= kTurnShared);
+    __shared__ bool joined;
+    // In shared memory: a reference to a parameter would make every thread keep a copy.
+    const Context<Env, float>& context = share<0>(given_context);
+    const TurnSetup& setup = share<1>(given_setup);
     block_sync();
-    if (!joined) break;
-    const uint64_t end =
-        begin + setup.turn < control.launch_until ? begin + setup.turn : control.launch_until;
-    for (int agent = first; agent < agents; agent += setup.clusters) {
-      if (!stays) trainer.load(agent);
-      while (context.agent(agent).counters().iteration < end) trainer.slice();
-      if (!stays) trainer.store();
+    Control& control = context.control();
+    const int agents = context.plan.agents;
+    const int first = cluster_place(setup.cluster).index;
+    const bool stays = agents <= setup.clusters;
+    Trainer trainer(context, setup);
+    if (stays && first < agents) trainer.load(first);
+    uint32_t turn = 0;
+    for (uint64_t begin = control.iteration; begin < control.launch_until; begin += setup.turn) {
+      if (thread_index() == 0) {
+        const bool stop = CudaBlock<Products::kFfma>::load_shared(&context.page->stop) != 0;
+        joined = join_turn(&control.turns, turn++, stop);
+      }
+      block_sync();
+      if (!joined) break;
+      const uint64_t end =
+          begin + setup.turn < control.launch_until ? begin + setup.turn : control.launch_until;
+      for (int agent = first; agent < agents; agent += setup.clusters) {
+        if (!stays) trainer.load(agent);
+        while (context.agent(agent).counters().iteration < end) trainer.slice();
+        if (!stays) trainer.store();
+      }
+      block_sync();  // `joined` is written again
     }
-    block_sync();  // `joined` is written again
+    if (stays && first < agents) trainer.store();
+  } else {
+    trap();
   }
-  if (stays && first < agents) trainer.store();
 }
 
 // Lets train_agents have that much dynamic shared memory, in clusters of that size. Throws Error.

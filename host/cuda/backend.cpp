@@ -16,9 +16,8 @@ constexpr std::chrono::milliseconds kLaunchTime{1000};
 constexpr std::chrono::microseconds kSpinTime{100};
 constexpr std::chrono::microseconds kLongestSleep{1000};
 constexpr uint64_t kStagingBytes = 4u << 20;
-constexpr int kTurnUpdates = 16;        // at least, so that a turn's own cost (3 us) is small
-constexpr int kTurnNodes = 512;         // about the most
-constexpr uint64_t kStaticShared = 64;  // of train_agents, beside what it asks for
+constexpr int kTurnUpdates = 16;  // at least, so that a turn's own cost (3 us) is small
+constexpr int kTurnNodes = 512;   // about the most
 
 int attribute(cudaDeviceAttr name, int device) {
   int value = 0;
@@ -36,7 +35,7 @@ const EnvironmentInfo& environment(const Config& config) {
 
 }  // namespace
 
-CudaBackend::CudaBackend(const Config& config, int device)
+CudaBackend::CudaBackend(const Config& config, int device, int capability)
     : config_(config),
       device_(device),
       planned_(make_plan(config, environment(config), sizeof(float))) {
@@ -72,7 +71,7 @@ CudaBackend::CudaBackend(const Config& config, int device)
   setup.page = static_cast<HostPage*>(device_page);
   const bool tf32 = config.precision != Precision::kFp32;
   programs_ = make_cuda_programs(config.env.id, tf32, setup);
-  choose_plan();
+  choose_plan(capability);
   build_graph();
   PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
 }
@@ -88,13 +87,15 @@ CudaBackend::~CudaBackend() {
 // The current device is a property of the calling thread.
 void CudaBackend::use() const { PENDULA_CUDA_CHECK(cudaSetDevice(device_)); }
 
-void CudaBackend::choose_plan() {
+void CudaBackend::choose_plan(int capability) {
   GpuLimits gpu;
   gpu.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, device_);
   gpu.shared_bytes =
-      static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device_)) -
-      kStaticShared;
-  gpu.clusters = attribute(cudaDevAttrClusterLaunch, device_) != 0;
+      static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device_));
+  gpu.compute_capability = capability != 0
+                               ? capability
+                               : 10 * attribute(cudaDevAttrComputeCapabilityMajor, device_) +
+                                     attribute(cudaDevAttrComputeCapabilityMinor, device_);
   gpu.max_clusters = [this](const DevicePlan& plan) { return programs_->max_clusters(plan); };
   plan_ = choose_device_plan(config_, planned_.plan, gpu);
   if (plan_.kind == PlanKind::kGrid) return;

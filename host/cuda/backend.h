@@ -15,8 +15,10 @@ namespace pendula {
 
 class CudaBackend final : public Backend {
  public:
-  // Allocates the arena (zeroed) and builds the graph. Throws Error(kMemory), Error(kDevice).
-  CudaBackend(const Config& config, int device);
+  // Allocates the arena (zeroed) and builds the graph. capability: of the GPU for which the block
+  // plan is laid out, as 90 for 9.0; 0: this one's (others are for tests). Throws Error(kMemory),
+  // Error(kDevice), Error(kUsage).
+  CudaBackend(const Config& config, int device, int capability = 0);
   ~CudaBackend() override;
   CudaBackend(const CudaBackend&) = delete;
   CudaBackend& operator=(const CudaBackend&) = delete;
@@ -29,12 +31,13 @@ class CudaBackend final : public Backend {
   Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) override;
   const TensorTable& tensors() const override { return planned_.tensors; }
   DeviceInfo device() const override;
+  const DevicePlan& device_plan() const { return plan_; }
   void read(uint64_t offset, uint64_t bytes, void* to) const override;
   void write(uint64_t offset, uint64_t bytes, const void* from) override;
 
  private:
   void use() const;
-  void choose_plan();
+  void choose_plan(int capability);
   void build_graph();
   template <class Tick>
   void wait(Tick tick) const;

@@ -6,7 +6,7 @@
 #include "kernels/evaluate.h"
 #include "kernels/initialise.h"
 #include "kernels/iteration.h"
-#include "kernels/turns.h"
+#include "kernels/tile_trainer.h"
 
 namespace pendula {
 
@@ -37,8 +37,19 @@ class CudaProgramsOf final : public CudaPrograms {
     start<Products::kFfma>(stream, NextTurn<Env, float>{context_, handle}, memory_.plain, nullptr);
   }
   void turns(cudaStream_t stream, const DevicePlan& plan) const override {
-    launch_turns<Env, ProgramTrainer<Env, kProducts>>(stream, context_, plan.setup,
-                                                      plan.shared_bytes);
+    if constexpr (kHasTiles<Env> && kProducts == Products::kTf32) {
+      if (!plan.tiles) {
+        turns_by<ProgramTrainer<Env, kProducts>>(stream, plan);
+      } else if (plan.tiles->moments) {
+        turns_by<TileTrainer<Env, 128, true>>(stream, plan);
+      } else if (plan.tiles->rows == 128) {
+        turns_by<TileTrainer<Env, 128, false>>(stream, plan);
+      } else {
+        turns_by<TileTrainer<Env, 32, false>>(stream, plan);
+      }
+    } else {
+      turns_by<ProgramTrainer<Env, kProducts>>(stream, plan);
+    }
     start<Products::kFfma>(stream, SetHalt<Env, float>{context_}, memory_.plain, nullptr);
   }
   int max_clusters(const DevicePlan& plan) const override {
@@ -52,6 +63,11 @@ class CudaProgramsOf final : public CudaPrograms {
   }
 
  private:
+  template <class Trainer>
+  void turns_by(cudaStream_t stream, const DevicePlan& plan) const {
+    launch_turns<Env, Trainer>(stream, context_, plan.setup, plan.shared_bytes);
+  }
+
   // Programs with matrix products are compiled for both kinds, the others once.
   struct InSlice {
     const CudaProgramsOf& self;
