@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 
+import agents_file
 import learning
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -227,8 +228,7 @@ class Job:
         record = {
             "run": str(run.relative_to(place.resolve())), "result": result, "measured": {},
             "diverged": diverged(run) if agents > 1 else [0] if result is None else [],
-            "rows": [[row for row in rows if row.get("agent", 0) == k]
-                     for k in range(agents * self.resolved["agents"])],
+            "rows": rows_of_agents(run, agents) if agents > 1 else [rows],
             "meta": read_json(run / "meta.json"), "date": datetime.date.today().isoformat(),
             "wall_seconds": trained_seconds(run, result) if resumed else round(elapsed, 3),
             "resumed": resumed, "load": round(load, 1),
@@ -261,10 +261,24 @@ class Job:
         return {name: learning.finite(record["measured"][name][str(agent)]) for name in wanted}
 
 
+def records_of(run):
+    return agents_file.read_records(run / "agents.npy") if (run / "agents.npy").exists() else []
+
+
+def rows_of_agents(run, agents):
+    """The evaluations of each agent, as eval.jsonl has them of an agent alone."""
+    rows = [[] for _ in range(agents)]
+    for record in records_of(run):
+        if record["kind"] == "eval":
+            rows[record["agent"]].append({key: value for key, value in record.items() if key in (
+                "time/total_timesteps", "eval/mean_reward", "eval/std_reward", "eval/mean_ep_length",
+                "eval/episodes")})
+    return rows
+
+
 def diverged(run):
-    """The agents that were frozen while others went on: those whose updates stood still."""
-    updates = {row["agent"]: row["time/updates"] for row in read_rows(run / "metrics.jsonl")}
-    return [agent for agent, count in updates.items() if count < max(updates.values())]
+    """The agents that were frozen while others went on."""
+    return sorted({record["agent"] for record in records_of(run) if record["diverged"]})
 
 
 def trained_seconds(run, result):

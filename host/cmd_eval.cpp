@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "host/checkpoint.h"
@@ -7,9 +8,11 @@
 #include "host/config_io.h"
 #include "host/device.h"
 #include "host/error.h"
+#include "host/evaluation_log.h"
 #include "host/metrics.h"
 #include "host/resume.h"
 #include "host/run_directory.h"
+#include "host/training_state.h"
 
 namespace pendula {
 
@@ -25,34 +28,56 @@ int run_eval(const EvalOptions& options, std::ostream& out) {
   backend->initialise();
   const LoadedCheckpoint loaded =
       load_checkpoint(run.checkpoint, backend->tensors(), *backend, [](const std::string& name) {
-        return name.rfind("agents.actor.", 0) == 0 && name.find(".adam_") == std::string::npos;
+        const bool actor = name.rfind("agents.actor.", 0) == 0;
+        return (actor && name.find(".adam_") == std::string::npos) || name == "agents.counters";
       });
   const uint64_t timesteps = loaded.info.value(kTimestepsKey, uint64_t{0});
-  const auto rows = evaluation_rows(backend->evaluate(episodes), config.agents, timesteps);
+  auto rows = evaluation_rows(backend->evaluate(episodes), config.agents, timesteps);
+  const std::vector<bool> diverged = diverged_agents(read_counters(*backend));
+  const EvaluationSummary summary = summarise(rows, diverged);
+  for (size_t k = 0; rows.size() > 1 && k < rows.size(); ++k) {
+    if (diverged[k]) rows[k]["diverged"] = true;
+  }
   if (options.json) {
     nlohmann::ordered_json result;
     result["run"] = run.run_dir.string();
     result["checkpoint"] = run.checkpoint.string();
     result["device"] = backend->device().name;
-    if (rows.size() == 1) {
-      for (const auto& [key, value] : rows.front().items()) result[key] = value;
-    } else {
-      result["agents"] = rows;
-    }
+    const auto& row = rows.size() == 1 ? rows.front() : evaluation_row(summary);
+    for (const auto& [key, value] : row.items()) result[key] = value;
+    if (rows.size() > 1) result["agents"] = rows;
     out << result.dump(2) << '\n';
     return 0;
   }
-  for (const auto& row : rows) {
+  const auto line = [](const nlohmann::ordered_json& row) {
     const auto number = [&](const char* key) {
       return row.at(key).is_number() ? row.at(key).get<double>()
                                      : std::numeric_limits<double>::quiet_NaN();
     };
-    if (rows.size() > 1) out << "agent " << row.at("agent") << ": ";
-    out << fmt::format(
+    return fmt::format(
         "eval/mean_reward {:.2f} +- {:.2f} over {} episodes of {:.1f} steps, at step {}\n",
         number("eval/mean_reward"), number("eval/std_reward"), number("eval/episodes"),
         number("eval/mean_ep_length"), number("time/total_timesteps"));
+  };
+  if (rows.size() == 1) {
+    out << line(rows.front());
+    return 0;
   }
+  const AgentStatistics& s = summary.across;
+  out << fmt::format("{} agents", summary.agents)
+      << (summary.diverged > 0 ? fmt::format(", {} of them diverged and left out", summary.diverged)
+                               : "")
+      << ": " << line(evaluation_row(summary))
+      << fmt::format(
+             "eval/iqm {:.2f}, 95% interval {:.2f} to {:.2f}; worst {:.2f}, median {:.2f}, "
+             "best {:.2f}\n",
+             s.iqm, s.iqm_ci_low, s.iqm_ci_high, s.quantiles.front(),
+             s.quantiles[kQuantiles.size() / 2], s.quantiles.back());
+  constexpr size_t kLines = 100;
+  for (size_t k = 0; k < std::min(rows.size(), kLines); ++k) {
+    out << "agent " << k << (diverged[k] ? " (diverged): " : ": ") << line(rows[k]);
+  }
+  if (rows.size() > kLines) out << "...; --json has every agent\n";
   return 0;
 }
 

@@ -84,8 +84,9 @@ int run_train(TrainArguments& a) {
                                      : std::numeric_limits<double>::quiet_NaN();
     };
     std::cout << fmt::format(
-        "eval/mean_reward {:.2f} +- {:.2f} over {} episodes, {} steps in {:.2f} s\n{}\n",
+        "eval/mean_reward {:.2f} +- {:.2f} over {} episodes{}, {} steps in {:.2f} s\n{}\n",
         number("eval/mean_reward"), number("eval/std_reward"), number("eval/episodes"),
+        config.agents > 1 ? fmt::format(" of each of {} agents", config.agents) : "",
         number("time/total_timesteps"), number("time/time_elapsed"), outcome.run_dir.string());
   }
   return static_cast<int>(outcome.code);

@@ -5,11 +5,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cmath>
 #include <stdexcept>
 #include <string>
 #include <system_error>
+#include <utility>
 
 namespace pendula {
 namespace {
@@ -31,9 +33,8 @@ ordered_json rate(uint64_t now, uint64_t start, double seconds) {
 
 }  // namespace
 
-ordered_json metrics_row(const ReportRow& row, const RunTiming& timing, int64_t agents) {
+ordered_json metrics_row(const ReportRow& row, const RunTiming& timing) {
   ordered_json json = ordered_json::object();
-  if (agents > 1) json["agent"] = row.agent;
   json["time/total_timesteps"] = row.timesteps;
   json["time/updates"] = row.updates;
   json["time/time_elapsed"] = number(timing.seconds);
@@ -46,6 +47,38 @@ ordered_json metrics_row(const ReportRow& row, const RunTiming& timing, int64_t 
   json["train/q_mean"] = mean(row.q_sum, row.row_updates);
   json["train/grad_norm_actor"] = mean(row.grad_norm_actor_sum, row.row_updates);
   json["train/grad_norm_critic"] = mean(row.grad_norm_critic_sum, row.row_updates);
+  return json;
+}
+
+ordered_json metrics_row(const std::vector<ReportRow>& rows, const std::vector<bool>& diverged,
+                         const RunTiming& timing) {
+  if (rows.empty() || rows.size() != diverged.size()) {
+    throw std::logic_error("metrics_row: not one row and one flag per agent");
+  }
+  // Sums over the agents in their order, so that the bits are those of every other run.
+  std::vector<std::pair<double, uint64_t>> sums;  // and how many agents are in each
+  ordered_json json = metrics_row(rows.front(), timing);
+  for (size_t k = 0; k < rows.size(); ++k) {
+    const ordered_json one = metrics_row(rows[k], timing);
+    sums.resize(one.size());
+    size_t column = 0;
+    for (const auto& [key, value] : one.items()) {
+      auto& [sum, count] = sums[column++];
+      if (diverged[k] || !value.is_number()) continue;
+      sum += value.get<double>();
+      ++count;
+    }
+  }
+  size_t column = 0;
+  for (auto& [key, value] : json.items()) {
+    const auto& [sum, count] = sums[column++];
+    value = mean(sum, count);
+  }
+  // What all agents have, whether they go on or not.
+  json["time/total_timesteps"] = rows.front().timesteps;
+  json["time/time_elapsed"] = number(timing.seconds);
+  json["train/agents"] = rows.size();
+  json["train/agents_diverged"] = std::count(diverged.begin(), diverged.end(), true);
   return json;
 }
 

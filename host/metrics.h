@@ -18,13 +18,20 @@ struct RunTiming {
   uint64_t start_updates = 0;
 };
 
-// A row of metrics.jsonl. Rates are averages over timing.seconds, per agent; losses, q and gradient
-// norms are means over the updates since the agent's previous row. "agent" is there if agents > 1.
-nlohmann::ordered_json metrics_row(const ReportRow& row, const RunTiming& timing, int64_t agents);
+// A row of metrics.jsonl of one agent. Rates are averages over timing.seconds; losses, q and
+// gradient norms are means over the updates since the agent's previous row.
+nlohmann::ordered_json metrics_row(const ReportRow& row, const RunTiming& timing);
 
-// The rows of eval.jsonl, one per agent: mean and (population) standard deviation of the
-// undiscounted returns, the mean length in steps. Throws std::logic_error where the counts do not
-// divide.
+// A row of metrics.jsonl of a population: `rows` has one report of every agent. Each value is the
+// mean of what metrics_row() says of the agents that go on and know it; time/fps and the updates
+// are one agent's. diverged: for each agent, whether it had been frozen by then. Also
+// "train/agents", all of the run, and "train/agents_diverged".
+nlohmann::ordered_json metrics_row(const std::vector<ReportRow>& rows,
+                                   const std::vector<bool>& diverged, const RunTiming& timing);
+
+// One row per agent: mean and (population) standard deviation of the undiscounted returns, the mean
+// length in steps; "agent" is there if agents > 1. The only row of an agent alone is the row of
+// eval.jsonl. Throws std::logic_error where the counts do not divide.
 std::vector<nlohmann::ordered_json> evaluation_rows(const Evaluation& evaluation, int64_t agents,
                                                     uint64_t timesteps);
 

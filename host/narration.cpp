@@ -75,7 +75,14 @@ void tell_stopped(const Config& config, uint64_t timesteps, const fs::path& run_
 }
 
 void tell_faults(const std::vector<FaultReport>& faults, uint64_t steps) {
-  for (const FaultReport& f : faults) {
+  constexpr size_t kShown = 10;
+  for (size_t i = 0; i < faults.size(); ++i) {
+    const FaultReport& f = faults[i];
+    if (i == kShown) {
+      std::cerr << fmt::format("pendula: {} more agents diverged; agents.npy says which\n",
+                               faults.size() - kShown);
+      return;
+    }
     std::cerr << fmt::format(
         "pendula: agent {} diverged and was frozen: a NaN or an Inf, first seen in {} at iteration "
         "{} (step {}), update {}\n",

@@ -22,7 +22,8 @@ void tell_simd_level(const std::string& before, const DeviceInfo& device);
 
 void tell_stopped(const Config& config, uint64_t timesteps, const std::filesystem::path& run_dir);
 
-// steps: environment steps of an iteration.
+// Agents that diverged since it was last called, the first ten each by its own sentence. steps:
+// environment steps of an iteration.
 void tell_faults(const std::vector<FaultReport>& faults, uint64_t steps);
 
 void tell_diverged(const std::filesystem::path& run_dir);

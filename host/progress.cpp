@@ -22,6 +22,7 @@ constexpr size_t kNoLimit = ~size_t{0};
 
 constexpr std::string_view kBold = "\x1b[1m";
 constexpr std::string_view kGreen = "\x1b[32m";
+constexpr std::string_view kRed = "\x1b[31m";
 constexpr std::string_view kReset = "\x1b[0m";
 
 // 12345678 -> "12,345,678"
@@ -168,6 +169,10 @@ std::string Progress::line(const ProgressState& state, size_t width, bool colour
   }
   if (state.eval_return) {
     pieces.push_back({fmt::format("eval {:.4g}", *state.eval_return), 1, kGreen});
+  }
+  if (state.diverged > 0) {
+    pieces.push_back(
+        {fmt::format("{} of {} agents diverged", state.diverged, state.agents), 1, kRed});
   }
   if (steps_rate > 0 && left > 0) {
     pieces.push_back({"ETA " + duration(static_cast<double>(left) / steps_rate), 2, {}});

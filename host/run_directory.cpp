@@ -15,6 +15,7 @@
 #include <utility>
 #include <vector>
 
+#include "host/agent_records.h"
 #include "host/checkpoint.h"
 #include "host/error.h"
 #include "host/files.h"
@@ -188,7 +189,13 @@ void RunDirectory::rewind(int64_t timesteps) const {
   }
   cut_rows(metrics(), timesteps);
   cut_rows(evaluations(), timesteps);
+  cut_agent_records(agents(), timesteps, timesteps);
   sync_directory(path_);
+}
+
+void RunDirectory::rewind_evaluation(int64_t timesteps) const {
+  cut_rows(evaluations(), timesteps - 1);
+  cut_agent_records(agents(), timesteps, timesteps - 1);
 }
 
 void cut_rows(const fs::path& file, int64_t timesteps) {

@@ -2,7 +2,6 @@
 
 #include <cmath>
 
-#include "host/evaluation_log.h"
 #include "host/version.h"
 
 namespace pendula {
@@ -21,11 +20,11 @@ ordered_json meta_record(const DeviceInfo& device) {
 }
 
 ordered_json result_record(const Config& config, const RunEnd& end,
-                           const std::vector<ordered_json>& rows) {
+                           const std::vector<ordered_json>& rows,
+                           const EvaluationSummary& summary) {
   const auto number = [](double value) {  // JSON has no NaN
     return std::isfinite(value) ? ordered_json(value) : ordered_json(nullptr);
   };
-  const EvaluationSummary summary = summarise(rows);
   ordered_json result;
   result["name"] = config.name;
   result["eval/mean_reward"] = number(summary.mean);
@@ -37,7 +36,10 @@ ordered_json result_record(const Config& config, const RunEnd& end,
   result["time/time_elapsed"] = end.seconds;
   result["seed"] = config.seed;
   result["stopped_by"] = end.reason;
-  if (config.agents > 1) result["agents"] = rows;
+  if (config.agents > 1) {
+    add_statistics(result, summary);
+    result["agents"] = rows;
+  }
   return result;
 }
 

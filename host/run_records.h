@@ -7,6 +7,7 @@
 
 #include "host/backend.h"
 #include "host/config.h"
+#include "host/evaluation_log.h"
 
 namespace pendula {
 
@@ -21,8 +22,9 @@ struct RunEnd {
   double seconds;  // wall time of this process's training
 };
 
-// rows: those of the last evaluation, one per agent (evaluation_rows() in host/metrics.h).
+// rows: those of the last evaluation, one per agent (RunLog::rows()); summary: over the agents.
 nlohmann::ordered_json result_record(const Config& config, const RunEnd& end,
-                                     const std::vector<nlohmann::ordered_json>& rows);
+                                     const std::vector<nlohmann::ordered_json>& rows,
+                                     const EvaluationSummary& summary);
 
 }  // namespace pendula

@@ -6,18 +6,18 @@
 #include <iostream>
 #include <limits>
 #include <optional>
+#include <set>
 
 #include "host/checkpoint.h"
 #include "host/config_check.h"
 #include "host/config_io.h"
 #include "host/device.h"
-#include "host/evaluation_log.h"
-#include "host/metrics.h"
 #include "host/narration.h"
 #include "host/planning.h"
 #include "host/progress.h"
 #include "host/resume.h"
 #include "host/run_directory.h"
+#include "host/run_log.h"
 #include "host/run_records.h"
 #include "host/signals.h"
 #include "host/training_state.h"
@@ -36,13 +36,13 @@ class Training {
         signals_(signals),
         run_(std::move(run)),
         backend_(std::move(backend)),
-        metrics_(run_.metrics()),
-        evaluations_(run_.evaluations()),
+        log_(run_, config.agents),
         progress_(std::cerr, stderr_progress(options.quiet)) {
     steps_ =
         static_cast<uint64_t>(config.env.num_envs) * static_cast<uint64_t>(config.rollout.length);
     last_ = iterations_for(config, config.total_timesteps);
     state_.total_timesteps = last_ * steps_;
+    state_.agents = static_cast<uint64_t>(config.agents);
   }
 
   // Takes up what a checkpoint of this run brought into the arena. exact: with its replay ring.
@@ -58,6 +58,8 @@ class Training {
     evaluation_due_ =
         iteration_ > 0 && iteration_ < last_ && counters.slice == 0 && at(config_.eval.interval);
     if (exact) saved_ = iteration_;
+    for (const FaultReport& f : backend_->faults()) told_.insert(f.agent);  // when it happened
+    state_.diverged = told_.size();
   }
 
   TrainOutcome run() {
@@ -91,6 +93,7 @@ class Training {
       evaluation_due_ = inside && at(config_.eval.interval);
       checkpoint_due_ = inside && at(config_.checkpoint.interval);
       take_reports();
+      watch_faults();
       if (r.reason == HaltReason::kDiverged) return diverged();
       // An evaluation, the end or a stop is about to tell the same with more in it.
       if (!evaluation_due_ && iteration_ < last_ && !signals_.flag()) progress_.update(state_);
@@ -120,23 +123,30 @@ class Training {
 
   void take_reports() {
     timing_.seconds = seconds();
-    for (const ReportRow& row : backend_->take_reports()) {
-      const ordered_json json = metrics_row(row, timing_, config_.agents);
-      metrics_.write(json);
-      if (row.agent == 0 && json.at("rollout/ep_rew_mean").is_number()) {
-        state_.train_return = json.at("rollout/ep_rew_mean").get<double>();
-      }
-    }
+    const auto train_return =
+        log_.write_reports(backend_->take_reports(), read_counters(*backend_), timing_);
+    if (train_return) state_.train_return = train_return;
     state_.timesteps = iteration_ * steps_;
+  }
+
+  // Says once of each agent that it diverged.
+  void watch_faults() {
+    std::vector<FaultReport> news;
+    for (const FaultReport& f : backend_->faults()) {
+      if (told_.insert(f.agent).second) news.push_back(f);
+    }
+    state_.diverged = told_.size();
+    if (news.empty()) return;
+    progress_.clear();
+    tell_faults(news, steps_);
   }
 
   // Evaluates, writes the rows, keeps the best. False where a signal came first.
   bool evaluate(int64_t episodes) {
     const Evaluation evaluation = backend_->evaluate(episodes, signals_.flag());
     if (evaluation.returns.empty()) return false;
-    rows_ = evaluation_rows(evaluation, config_.agents, iteration_ * steps_);
-    for (const ordered_json& row : rows_) evaluations_.write(row);
-    const double mean = summarise(rows_).mean;
+    const double mean =
+        log_.write_evaluation(evaluation, iteration_ * steps_, read_counters(*backend_)).mean;
     state_.eval_return = mean;
     if (mean > best_ || (std::isfinite(mean) && !std::isfinite(best_))) {
       best_ = mean;
@@ -188,7 +198,7 @@ class Training {
 
   TrainOutcome stopped() {
     // A stop may cut an iteration before its end, where divergence is looked for.
-    if (backend_->faults().size() == static_cast<size_t>(config_.agents)) return diverged();
+    if (state_.diverged == state_.agents) return diverged();
     progress_.finish(state_);
     const std::string unsaved = failure_of([&] { save(); });
     if (!unsaved.empty()) {
@@ -201,7 +211,6 @@ class Training {
 
   TrainOutcome diverged() {
     progress_.finish(state_);
-    tell_faults(backend_->faults(), steps_);
     tell_diverged(run_.path());
     return {ExitCode::kDiverged, run_.path(), nullptr};
   }
@@ -211,9 +220,9 @@ class Training {
         failure_of([&] { save(); });  // first: a kill while evaluating costs little
     if (!evaluate(config_.eval.final_episodes)) return stopped();
     progress_.finish(state_);
-    tell_faults(backend_->faults(), steps_);  // of agents that froze while others went on
     const ordered_json result =
-        result_record(config_, {reason, iteration_ * steps_, state_.updates, seconds()}, rows_);
+        result_record(config_, {reason, iteration_ * steps_, state_.updates, seconds()},
+                      log_.rows(), log_.summary());
     if (unsaved.empty()) unsaved = failure_of([&] { run_.write_result(result); });
     if (unsaved.empty()) return {signals_.exit_code(), run_.path(), result};
     tell_unsaved("the run came to its end", unsaved, run_.path());
@@ -225,8 +234,7 @@ class Training {
   const StopSignals& signals_;
   RunDirectory run_;
   std::unique_ptr<Backend> backend_;
-  MetricsWriter metrics_;
-  MetricsWriter evaluations_;
+  RunLog log_;
   Progress progress_;
   ProgressState state_;
   RunTiming timing_;
@@ -239,7 +247,7 @@ class Training {
   bool evaluation_due_ = false;
   bool checkpoint_due_ = false;
   bool save_failed_ = false;
-  std::vector<ordered_json> rows_;  // of the last evaluation
+  std::set<uint64_t> told_;  // agents of which it has been said that they diverged
 };
 
 // Sets the backend up for a new run.
@@ -294,7 +302,7 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
     run->rewind(timesteps);
     // The evaluation of this step is repeated where it is due. In the middle of an iteration it
     // lies behind, and the policy has moved on.
-    if (read_counters(*backend, 0).slice == 0) cut_rows(run->evaluations(), timesteps - 1);
+    if (read_counters(*backend, 0).slice == 0) run->rewind_evaluation(timesteps);
   }
   run->write_config(to_json(config));
   run->write_meta(meta_record(device));

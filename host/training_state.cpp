@@ -36,8 +36,20 @@ AgentCounters read_counters(const Backend& backend, int64_t agent) {
   return c;
 }
 
+std::vector<AgentCounters> read_counters(const Backend& backend) {
+  std::vector<AgentCounters> all;
+  for (int64_t k = 0; k < backend.tensors().agents; ++k) all.push_back(read_counters(backend, k));
+  return all;
+}
+
 void write_counters(Backend& backend, int64_t agent, const AgentCounters& c) {
   backend.write(counters_at(backend, agent), sizeof c, &c);
+}
+
+std::vector<bool> diverged_agents(const std::vector<AgentCounters>& counters) {
+  std::vector<bool> diverged;
+  for (const AgentCounters& c : counters) diverged.push_back(c.fault != 0);
+  return diverged;
 }
 
 void restart_replay(Backend& backend, const Config& config) {

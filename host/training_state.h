@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "host/backend.h"
 #include "kernels/plan.h"
@@ -10,7 +11,11 @@
 namespace pendula {
 
 AgentCounters read_counters(const Backend& backend, int64_t agent);
+std::vector<AgentCounters> read_counters(const Backend& backend);  // of every agent
 void write_counters(Backend& backend, int64_t agent, const AgentCounters& counters);
+
+// For each agent, whether it has been frozen.
+std::vector<bool> diverged_agents(const std::vector<AgentCounters>& counters);
 
 // After a checkpoint without its replay: the ring begins anew at this iteration, and updates pause
 // for `warmup_steps` environment steps while it fills.

@@ -30,8 +30,7 @@ TEST_F(CliBitsTest, ThreadsChangeNothing) {
 
 TEST_F(CliBitsTest, AnAgentAmongOthersIsThatAgentAlone) {
   const fs::path together = train({"--seeds", "3", "seed=5"});
-  const auto rows = read_rows(together / "metrics.jsonl");
-  const auto evaluations = read_rows(together / "eval.jsonl");
+  const auto records = read_records(together / "agents.npy");
   const auto result = read_json(together / "result.json");
   double mean = 0;
   for (size_t k = 0; k < 3; ++k) {
@@ -46,17 +45,20 @@ TEST_F(CliBitsTest, AnAgentAmongOthersIsThatAgentAlone) {
         EXPECT_EQ(all.at(name).size(), 3 * bytes.size()) << name;
       }
     }
-    const auto of_agent = [&](const std::vector<nlohmann::json>& all) {
-      std::vector<nlohmann::json> mine;
-      for (nlohmann::json row : all) {
-        if (row["agent"] != k) continue;
-        row.erase("agent");
-        mine.push_back(row);
+    // What the agent's records say of each key of the rows that it writes alone.
+    const auto expect_rows = [&](const char* kind, const std::vector<nlohmann::json>& rows) {
+      size_t n = 0;
+      for (const nlohmann::json& record : records) {
+        if (record["agent"] != k || record["kind"] != kind) continue;
+        ASSERT_LT(n, rows.size());
+        for (const auto& [key, value] : rows[n].items()) EXPECT_EQ(record.at(key), value) << key;
+        ++n;
       }
-      return timeless(mine);
+      EXPECT_EQ(n, rows.size());
     };
-    EXPECT_EQ(of_agent(rows), timeless(read_rows(alone / "metrics.jsonl")));
-    EXPECT_EQ(of_agent(evaluations), read_rows(alone / "eval.jsonl"));
+    expect_rows("report", timeless(read_rows(alone / "metrics.jsonl")));
+    expect_rows("eval", read_rows(alone / "eval.jsonl"));
+    EXPECT_FALSE(fs::exists(alone / "agents.npy"));
     const double alone_mean = read_json(alone / "result.json")["eval/mean_reward"];
     EXPECT_EQ(result["agents"][k]["eval/mean_reward"], alone_mean);
     mean += alone_mean / 3;

@@ -173,6 +173,34 @@ std::vector<nlohmann::json> read_rows(const fs::path& jsonl) {
   return rows;
 }
 
+std::vector<nlohmann::json> read_records(const fs::path& npy) {
+  const std::string bytes = slurp(npy), header = bytes.substr(10, 1014);
+  EXPECT_EQ(bytes.substr(0, 10), std::string("\x93NUMPY\x01\x00\xf6\x03", 10));
+  std::vector<std::pair<std::string, std::string>> columns;  // name, type
+  for (size_t at = 0; (at = header.find("('", at)) != std::string::npos; ++at) {
+    const size_t middle = header.find("', '", at), end = header.find("')", at);
+    columns.emplace_back(header.substr(at + 2, middle - at - 2),
+                         header.substr(middle + 4, end - middle - 4));
+  }
+  const size_t count = std::stoull(header.substr(header.find("'shape': (") + 10));
+  EXPECT_EQ(bytes.size(), 1024 + count * columns.size() * 8);
+  std::vector<nlohmann::json> records(count);
+  const char* at = bytes.data() + 1024;
+  for (nlohmann::json& record : records) {
+    for (const auto& [name, type] : columns) {
+      uint64_t word = 0;
+      double number = 0;
+      std::memcpy(&word, at, 8);
+      std::memcpy(&number, at, 8);
+      if (type == "|S8") record[name] = std::string(at, strnlen(at, 8));
+      if (type == "<u8") record[name] = word;
+      if (type == "<f8") record[name] = number == number ? nlohmann::json(number) : nullptr;
+      at += 8;
+    }
+  }
+  return records;
+}
+
 std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> rows) {
   for (nlohmann::json& row : rows) {
     for (const char* key : {"time/fps", "time/updates_per_second", "time/time_elapsed"}) {
@@ -228,6 +256,10 @@ void expect_equal_runs(const fs::path& a, const fs::path& b) {
   expect_equal_checkpoints(newest_checkpoint(a), newest_checkpoint(b));
   EXPECT_EQ(timeless(read_rows(a / "metrics.jsonl")), timeless(read_rows(b / "metrics.jsonl")));
   EXPECT_EQ(read_rows(a / "eval.jsonl"), read_rows(b / "eval.jsonl"));
+  EXPECT_EQ(fs::exists(a / "agents.npy"), fs::exists(b / "agents.npy"));
+  if (fs::exists(a / "agents.npy")) {
+    EXPECT_EQ(slurp(a / "agents.npy"), slurp(b / "agents.npy"));
+  }
 }
 
 }  // namespace pendula

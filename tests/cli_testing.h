@@ -65,6 +65,9 @@ void spit(const std::filesystem::path& file, const std::string& text);
 nlohmann::json read_json(const std::filesystem::path& file);
 std::vector<nlohmann::json> read_rows(const std::filesystem::path& jsonl);
 
+// The records of an agents.npy by column: text, unsigned integers, numbers; NaN is null.
+std::vector<nlohmann::json> read_records(const std::filesystem::path& npy);
+
 // Rows without the three columns that hold wall time.
 std::vector<nlohmann::json> timeless(std::vector<nlohmann::json> rows);
 
@@ -74,7 +77,7 @@ std::vector<std::string> entries(const std::filesystem::path& dir);
 // The bytes of each tensor of a safetensors file, by name.
 std::map<std::string, std::string> read_tensors(const std::filesystem::path& file);
 
-// Two runs ended in the same bits: the newest checkpoints, metrics and evaluations.
+// Two runs ended in the same bits: the newest checkpoints, metrics, evaluations and agents.npy.
 void expect_equal_runs(const std::filesystem::path& a, const std::filesystem::path& b);
 void expect_equal_checkpoints(const std::filesystem::path& a, const std::filesystem::path& b);
 
