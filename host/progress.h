@@ -17,10 +17,10 @@ struct ProgressState {
   uint64_t timesteps = 0;
   uint64_t total_timesteps = 0;
   uint64_t updates = 0;
-  uint64_t agents = 1;
-  uint64_t diverged = 0;               // of them, and frozen
   std::optional<double> train_return;  // rollout/ep_rew_mean of the last row that has one
   std::optional<double> eval_return;   // eval/mean_reward of the last evaluation
+  uint64_t agents = 1;
+  uint64_t diverged = 0;  // of them, and frozen
 };
 
 struct ProgressOptions {

@@ -144,6 +144,17 @@ TEST_F(ProgressTest, ColourAddsNoColumns) {
   EXPECT_EQ(std::regex_replace(last_line(), std::regex("\x1b\\[[0-9]*m"), ""), expected);
 }
 
+TEST_F(ProgressTest, AgentsThatDivergedAreCounted) {
+  Progress progress = make(Mode::kPlain);
+  ProgressState now = state();
+  now.agents = 1000;
+  progress.finish(now);
+  EXPECT_EQ(last_line().find("diverged"), std::string::npos);
+  now.diverged = 3;
+  progress.finish(now);
+  EXPECT_TRUE(contains(last_line(), {"eval -150.2  3 of 1000 agents diverged"}));
+}
+
 TEST_F(ProgressTest, AHundredPercentIsTheEndAlone) {
   Progress progress = make(Mode::kTerminal);
   progress.update({19999, 20000, 0, {}, {}});
