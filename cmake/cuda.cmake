@@ -53,6 +53,7 @@ if(PENDULA_HAS_CUDA)
   target_link_libraries(pendula_cuda_flags INTERFACE CUDA::cudart)
 
   set(sources host/cuda/backend.cpp host/cuda/check.cpp host/cuda/plugin.cpp host/cuda/programs.cpp
+    host/cuda/rank.cu
     bench/cuda/arithmetic_probes.cu bench/cuda/barrier_probes.cu bench/cuda/gpu_probe.cpp
     bench/cuda/graph_probes.cu bench/cuda/machine.cpp bench/cuda/memory_probes.cu)
   foreach(env IN LISTS PENDULA_ENV_NAMES)

@@ -37,6 +37,13 @@ struct DeviceInfo {
   nlohmann::json meta;  // the same, for meta.json
 };
 
+// One agent becomes a copy of another: networks, targets, moments, and, if so asked, its
+// environments as they stand.
+struct AgentCopy {
+  int64_t from = 0, to = 0;
+  bool environments = false;
+};
+
 class Backend : public ArenaAccess {
  public:
   // Weights, environments, counters: the state before the first iteration.
@@ -60,6 +67,13 @@ class Backend : public ArenaAccess {
     const std::atomic<bool> never{false};
     return evaluate(episodes, never);
   }
+
+  // All copies; no agent is copied that is copied to.
+  virtual void copy_agents(const std::vector<AgentCopy>& copies) = 0;
+
+  // 0, 1, ... from the largest score to the smallest, equal ones in their order. -inf: last. No
+  // score is NaN.
+  virtual std::vector<int64_t> rank(const std::vector<double>& scores) const = 0;
 
   virtual const TensorTable& tensors() const = 0;
   virtual DeviceInfo device() const = 0;

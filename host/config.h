@@ -87,6 +87,20 @@ struct CheckpointConfig {
   ReplaySaving replay = ReplaySaving::kFull;
 };
 
+// Population-based training (host/pbt.h).
+struct PbtConfig {
+  int64_t interval = 0;    // steps from one exploit to the next; 0: never
+  double fraction = 0.2;   // of the agents: so many of the worst copy one of as many of the best
+  double perturb = 1.2;    // a hyperparameter is multiplied by this or by its inverse
+  double resample = 0.25;  // probability of a new draw instead, where it has a distribution
+  std::vector<std::string> keys = {"optimizer.actor_lr", "optimizer.critic_lr", "ddpg.tau",
+                                   "noise.sigma"};
+};
+
+struct PopulationConfig {
+  PbtConfig pbt;
+};
+
 struct StopConfig {
   std::optional<double> eval_return;  // stop when an evaluation reaches it
   std::optional<double> seconds;      // stop after so many seconds of wall time
@@ -112,6 +126,7 @@ struct Config {
   ReportConfig report;
   EvalConfig eval;
   CheckpointConfig checkpoint;
+  PopulationConfig population;
   StopConfig stop;
   nlohmann::json result = nlohmann::json::object();  // what the config reached; never read
 };

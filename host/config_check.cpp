@@ -71,6 +71,13 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                                   "seed",
                                   config.agents, config.seed)});
   }
+  const PbtConfig& pbt = config.population.pbt;
+  if (pbt.interval > 0 && config.agents < 2) {
+    broken.push_back({{"/population/pbt/interval", "/agents"},
+                      fmt::format("population-based training each {} steps needs more than one "
+                                  "agent; raise agents, or set population.pbt.interval to 0",
+                                  pbt.interval)});
+  }
   if (config.noise.decay_steps == 0 && config.noise.sigma_final != config.noise.sigma) {
     broken.push_back({{"/noise/sigma_final", "/noise/sigma", "/noise/decay_steps"},
                       fmt::format("a sigma_final of {} is never reached from a sigma of {} as "
@@ -119,6 +126,7 @@ std::vector<std::string> config_notes(const Config& config) {
       {"report.interval", config.report.interval},
       {"eval.interval", config.eval.interval},
       {"checkpoint.interval", config.checkpoint.interval},
+      {"population.pbt.interval", config.population.pbt.interval},
   };
   const int64_t each = steps_per_iteration(config);
   for (const Count& count : counts) {

@@ -25,10 +25,10 @@ void write_row(std::ostringstream& page, const KeySpec& key, const std::string& 
 
 constexpr const char* kTableHead = "\n| key | allowed | default | meaning |\n|---|---|---|---|\n";
 
-// "ddpg" of "/ddpg/gamma", "" of "/seed".
+// "ddpg" of "/ddpg/gamma", "population.pbt" of "/population/pbt/keys", "" of "/seed".
 std::string section_of(const KeySpec& key) {
   const size_t slash = key.path.rfind('/');
-  return slash == 0 ? "" : key.path.substr(1, slash - 1);
+  return slash == 0 ? "" : dotted(key.path.substr(0, slash));
 }
 
 std::string default_of(const KeySpec& key) {

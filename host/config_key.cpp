@@ -1,6 +1,7 @@
 #include "host/config_key.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -60,6 +61,9 @@ std::string allowed_text(const KeySpec& key) {
     case KeyType::kWord:
       for (const std::string& w : key.words) text += (text.empty() ? "\"" : ", \"") + w + '"';
       if (key.words.size() > 1) text = "one of " + text;
+      break;
+    case KeyType::kWordList:
+      text = fmt::format("a list of some of \"{}\", each once", fmt::join(key.words, "\", \""));
       break;
     case KeyType::kText:
       text = key.accepted_text;

@@ -17,6 +17,7 @@ enum class KeyType {
   kNumber,       // double, finite
   kWord,         // one of `words`
   kText,         // a string that all of `pattern` matches
+  kWordList,     // some of `words`, each at most once
   kIntegerList,  // 0 to `max_items` integers, each in `range`
   kObject,       // any object, never looked into
 };
@@ -34,7 +35,7 @@ struct KeySpec {
   std::string path;  // JSON pointer: "/ddpg/gamma"
   KeyType type = KeyType::kInteger;
   Range range;                           // kInteger, kNumber and the items of kIntegerList
-  std::vector<std::string> words;        // kWord: what is allowed
+  std::vector<std::string> words;        // kWord and the items of kWordList: what is allowed
   std::vector<std::string> later_words;  // kWord: what a later version will allow
   int max_items = 0;                     // kIntegerList
   bool nullable = false;

@@ -71,6 +71,11 @@ ordered_json value_schema(const KeySpec& key) {
     case KeyType::kWord:
       schema = {{"type", "string"}, {"enum", key.words}};
       break;
+    case KeyType::kWordList:
+      schema = {{"type", "array"},
+                {"items", {{"type", "string"}, {"enum", key.words}}},
+                {"uniqueItems", true}};
+      break;
     case KeyType::kText:
       schema = {{"type", "string"}};
       // Python's $ is also true before a newline at the end.

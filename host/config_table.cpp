@@ -75,6 +75,13 @@ KeySpec word(const char* path, Field field, std::vector<std::string> words, cons
   return key;
 }
 
+template <class Field>
+KeySpec word_list(const char* path, Field field, std::vector<std::string> words, const char* help) {
+  KeySpec key = key_of(path, KeyType::kWordList, field, "", help);
+  key.words = std::move(words);
+  return key;
+}
+
 // A word kept as an enum whose values are 0, 1, ... in the order of `words`.
 template <class Enum, class Field>
 KeySpec enum_word(const char* path, Field field, std::vector<std::string> words, const char* help) {
@@ -286,6 +293,20 @@ std::vector<KeySpec> data_keys() {
       enum_word<ReplaySaving>("/checkpoint/replay", FIELD(checkpoint.replay), {"full", "none"},
                               "whether a checkpoint holds the replay ring; without it a resumed "
                               "run fills the ring anew"),
+      integer("/population/pbt/interval", FIELD(population.pbt.interval), closed(0, kMaxSteps),
+              "steps",
+              "population-based training: steps from one time that the worst agents copy the best "
+              "to the next; 0: never"),
+      number("/population/pbt/fraction", FIELD(population.pbt.fraction), above(0, 0.5), "",
+             "share of the agents that copy, and of those that are copied; at least one"),
+      number("/population/pbt/perturb", FIELD(population.pbt.perturb), closed(1, 10), "",
+             "each of keys is then multiplied by this or divided by it"),
+      number("/population/pbt/resample", FIELD(population.pbt.resample), closed(0, 1), "",
+             "probability that a key with a distribution is drawn anew instead"),
+      word_list("/population/pbt/keys", FIELD(population.pbt.keys),
+                {"optimizer.actor_lr", "optimizer.critic_lr", "ddpg.gamma", "ddpg.tau",
+                 "noise.sigma", "noise.sigma_final", "noise.sigma_ladder", "noise.epsilon"},
+                "the hyperparameters that an agent changes after it has copied another's"),
       maybe_number("/stop/eval_return", FIELD(stop.eval_return), Range{}, "",
                    "stop when the mean return of an evaluation reaches this; null: never"),
       maybe_number("/stop/seconds", FIELD(stop.seconds), above(0, 1e9), "s",

@@ -122,6 +122,26 @@ std::optional<json> checked_list(const Check& check) {
   return list;
 }
 
+std::optional<json> checked_words(const Check& check) {
+  if (check.value.kind != JsonValue::Kind::kList) return check.wrong_type();
+  json list = json::array();
+  bool good = true;
+  for (size_t i = 0; i < check.value.items.size(); ++i) {
+    const JsonValue& value = check.value.items[i];
+    const Check item{check.key, value, json_pointer(check.pointer, std::to_string(i)),
+                     check.problems};
+    const auto word = value.faulty ? std::nullopt : checked_word(item);
+    good = good && word;
+    if (!word) continue;
+    if (std::find(list.begin(), list.end(), *word) != list.end()) {
+      item.fail(shown(value) + " stands there twice");
+      good = false;
+    }
+    list.push_back(*word);
+  }
+  return good ? std::optional(list) : std::nullopt;
+}
+
 }  // namespace
 
 std::string ConfigProblem::line() const {
@@ -146,6 +166,8 @@ std::optional<json> checked_value(const KeySpec& key, const JsonValue& value,
       return checked_number(check);
     case KeyType::kWord:
       return checked_word(check);
+    case KeyType::kWordList:
+      return checked_words(check);
     case KeyType::kText:
       return checked_text(check);
     case KeyType::kIntegerList:

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstring>
+#include <numeric>
 #include <thread>
 
 #include "envs/list.h"
@@ -246,6 +247,24 @@ void CpuBackend::play_tile(PlayPolicy policy, int agent, int64_t first, int64_t 
             k.truncated});
     }
   }
+}
+
+void CpuBackend::copy_agents(const std::vector<AgentCopy>& copies) {
+  const Plan& p = plan();
+  for (const AgentCopy& c : copies) {
+    std::memcpy(agent(static_cast<int>(c.to)).state + p.actor_params,
+                agent(static_cast<int>(c.from)).state + p.actor_params,
+                (c.environments ? p.ring : p.env_state) - p.actor_params);
+  }
+}
+
+std::vector<int64_t> CpuBackend::rank(const std::vector<double>& scores) const {
+  std::vector<int64_t> order(scores.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int64_t a, int64_t b) {
+    return scores[static_cast<size_t>(a)] > scores[static_cast<size_t>(b)];
+  });
+  return order;
 }
 
 DeviceInfo CpuBackend::device() const {

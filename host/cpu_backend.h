@@ -28,6 +28,8 @@ class CpuBackend final : public PlayableBackend {
   void play(PlayPolicy policy, int agent, int64_t episodes,
             const std::function<void(const PlayStep&)>& step) override;
 
+  void copy_agents(const std::vector<AgentCopy>& copies) override;
+  std::vector<int64_t> rank(const std::vector<double>& scores) const override;
   const TensorTable& tensors() const override { return planned_.tensors; }
   DeviceInfo device() const override;
   void read(uint64_t offset, uint64_t bytes, void* to) const override;

@@ -189,12 +189,14 @@ void RunDirectory::rewind(int64_t timesteps) const {
   }
   cut_rows(metrics(), timesteps);
   cut_rows(evaluations(), timesteps);
+  cut_rows(exploits(), timesteps);
   cut_agent_records(agents(), timesteps, timesteps);
   sync_directory(path_);
 }
 
-void RunDirectory::rewind_evaluation(int64_t timesteps) const {
+void RunDirectory::rewind_events(int64_t timesteps) const {
   cut_rows(evaluations(), timesteps - 1);
+  cut_rows(exploits(), timesteps - 1);
   cut_agent_records(agents(), timesteps, timesteps - 1);
 }
 

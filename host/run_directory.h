@@ -4,6 +4,7 @@
 //     config.json  meta.json                           what was run, and on what
 //     metrics.jsonl  eval.jsonl                        a row per report and per evaluation
 //     agents.npy                                       the same of each agent, see agent_records.h
+//     pbt.jsonl                                        a row per agent that copied another
 //     checkpoints/step_<12 digits>/  best/             see checkpoint.h
 //     result.json                                      written last: the sign that the run finished
 //     .lock                                            held by the process that writes here
@@ -51,6 +52,7 @@ class RunDirectory {
   std::filesystem::path metrics() const { return path_ / "metrics.jsonl"; }
   std::filesystem::path evaluations() const { return path_ / "eval.jsonl"; }
   std::filesystem::path agents() const { return path_ / "agents.npy"; }
+  std::filesystem::path exploits() const { return path_ / "pbt.jsonl"; }
   std::filesystem::path best() const { return path_ / "best"; }
   std::filesystem::path checkpoint(int64_t step) const;
 
@@ -60,12 +62,13 @@ class RunDirectory {
   void write_result(const nlohmann::ordered_json& result) const;
 
   // Before resuming from the checkpoint of `timesteps` environment steps: removes result.json,
-  // newer checkpoints, a newer best/, and the rows and records of metrics.jsonl, eval.jsonl and
-  // agents.npy beyond it. A kill in the middle is healed by calling it again. Open these files for
-  // writing only afterwards.
+  // newer checkpoints, a newer best/, and the rows and records of metrics.jsonl, eval.jsonl,
+  // agents.npy and pbt.jsonl beyond it. A kill in the middle is healed by calling it again. Open
+  // these files for writing only afterwards.
   void rewind(int64_t timesteps) const;
-  // Takes back the evaluations of `timesteps` too.
-  void rewind_evaluation(int64_t timesteps) const;
+  // Takes back the evaluations and the exploits of `timesteps` too: what a run does once it stands
+  // there.
+  void rewind_events(int64_t timesteps) const;
 
  private:
   RunDirectory(std::filesystem::path path, int lock_fd)

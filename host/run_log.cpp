@@ -6,11 +6,12 @@ namespace pendula {
 
 using nlohmann::ordered_json;
 
-RunLog::RunLog(const RunDirectory& run, int64_t agents)
-    : agents_(static_cast<size_t>(agents)),
+RunLog::RunLog(const RunDirectory& run, const Config& config)
+    : agents_(static_cast<size_t>(config.agents)),
       metrics_(run.metrics()),
       evaluations_(run.evaluations()) {
-  if (agents > 1) records_.emplace(run.agents());
+  if (config.agents > 1) records_.emplace(run.agents());
+  if (config.population.pbt.interval > 0) exploits_.emplace(run.exploits());
 }
 
 std::optional<double> RunLog::write_reports(const std::vector<ReportRow>& rows,

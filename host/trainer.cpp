@@ -13,6 +13,7 @@
 #include "host/config_io.h"
 #include "host/device.h"
 #include "host/narration.h"
+#include "host/pbt.h"
 #include "host/planning.h"
 #include "host/progress.h"
 #include "host/resume.h"
@@ -36,7 +37,7 @@ class Training {
         signals_(signals),
         run_(std::move(run)),
         backend_(std::move(backend)),
-        log_(run_, config.agents),
+        log_(run_, config),
         progress_(std::cerr, stderr_progress(options.quiet)) {
     steps_ =
         static_cast<uint64_t>(config.env.num_envs) * static_cast<uint64_t>(config.rollout.length);
@@ -55,8 +56,9 @@ class Training {
     }
     // The checkpoint may be older than the evaluation of its own step, or of the end of a shorter
     // run; that row is gone (see train()), and the evaluation is repeated to the same numbers.
-    evaluation_due_ =
-        iteration_ > 0 && iteration_ < last_ && counters.slice == 0 && at(config_.eval.interval);
+    const bool boundary = iteration_ > 0 && iteration_ < last_ && counters.slice == 0;
+    evaluation_due_ = boundary && at(config_.eval.interval);
+    exploit_due_ = boundary && at(config_.population.pbt.interval);
     if (exact) saved_ = iteration_;
     for (const FaultReport& f : backend_->faults()) told_.insert(f.agent);  // when it happened
     state_.diverged = told_.size();
@@ -84,6 +86,7 @@ class Training {
       }
       if (iteration_ >= last_) return finish("total_timesteps");
       if (config_.stop.seconds && seconds() >= *config_.stop.seconds) return finish("stop.seconds");
+      if (exploit_due_) exploit_and_explore();
       const uint64_t before = iteration_;
       const RunResult r = backend_->run(next_boundary(), signals_.flag());
       iteration_ = r.iteration;
@@ -92,6 +95,7 @@ class Training {
       const bool inside = iteration_ > before && iteration_ < last_;
       evaluation_due_ = inside && at(config_.eval.interval);
       checkpoint_due_ = inside && at(config_.checkpoint.interval);
+      exploit_due_ = inside && at(config_.population.pbt.interval);
       take_reports();
       watch_faults();
       if (r.reason == HaltReason::kDiverged) return diverged();
@@ -113,7 +117,8 @@ class Training {
 
   uint64_t next_boundary() const {
     uint64_t next = last_;
-    for (const int64_t interval : {config_.eval.interval, config_.checkpoint.interval}) {
+    for (const int64_t interval :
+         {config_.eval.interval, config_.checkpoint.interval, config_.population.pbt.interval}) {
       if (interval <= 0) continue;
       const uint64_t every = iterations_for(config_, interval);
       next = std::min(next, (iteration_ / every + 1) * every);
@@ -127,6 +132,17 @@ class Training {
         log_.write_reports(backend_->take_reports(), read_counters(*backend_), timing_);
     if (train_return) state_.train_return = train_return;
     state_.timesteps = iteration_ * steps_;
+  }
+
+  // Just before the launch that goes on with the copies: evaluation and checkpoint of this step are
+  // of the agents as they were, and a resume from it repeats the exploit.
+  void exploit_and_explore() {
+    exploit_due_ = false;
+    for (const Exploit& e : exploit(*backend_, config_, iteration_)) {
+      log_.write_exploit(exploit_row(e, config_.population.pbt, iteration_ * steps_));
+      if (e.revived) told_.erase(static_cast<uint64_t>(e.to));
+    }
+    state_.diverged = told_.size();
   }
 
   // Says once of each agent that it diverged.
@@ -246,6 +262,7 @@ class Training {
   double best_ = -std::numeric_limits<double>::infinity();
   bool evaluation_due_ = false;
   bool checkpoint_due_ = false;
+  bool exploit_due_ = false;
   bool save_failed_ = false;
   std::set<uint64_t> told_;  // agents of which it has been said that they diverged
 };
@@ -300,9 +317,9 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
     const int64_t timesteps = loaded.info.value(kTimestepsKey, int64_t{0});
     exact = loaded.exact;
     run->rewind(timesteps);
-    // The evaluation of this step is repeated where it is due. In the middle of an iteration it
-    // lies behind, and the policy has moved on.
-    if (read_counters(*backend, 0).slice == 0) run->rewind_evaluation(timesteps);
+    // The evaluation and the exploit of this step are repeated where they are due. In the middle
+    // of an iteration they lie behind, and the policies have moved on.
+    if (read_counters(*backend, 0).slice == 0) run->rewind_events(timesteps);
   }
   run->write_config(to_json(config));
   run->write_meta(meta_record(device));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdio>
 #include <set>
+#include <sstream>
 
 #include "host/config_io.h"
 #include "host/config_table.h"
@@ -29,11 +30,15 @@ struct Text {
   size_t key_column, value_column;
 };
 Text text_with(const KeySpec& key, const std::string& name, const std::string& value) {
-  const std::string section = section_of(key);
-  std::string head = section.empty() ? "{" : "{\"" + section + "\": {";
+  std::string head = "{", tail = "}";
+  std::istringstream sections(section_of(key));
+  for (std::string section; std::getline(sections, section, '/');) {
+    head += '"' + section + "\": {";
+    tail += '}';
+  }
   const size_t key_column = head.size() + 1;
   head += '"' + name + "\": ";
-  return {head + value + (section.empty() ? "}" : "}}"), key_column, head.size() + 1};
+  return {head + value + tail, key_column, head.size() + 1};
 }
 
 // The one line that this value brings, at the value's place.
@@ -60,6 +65,7 @@ void expect_accepted(const KeySpec& key, const std::string& value) {
                           line.find("in one iteration of") != std::string::npos ||
                           line.find("in one evaluation") != std::string::npos ||
                           line.find("beyond 2^64 - 1") != std::string::npos ||
+                          line.find("more than one agent") != std::string::npos ||
                           line.find("never reached") != std::string::npos;
     EXPECT_TRUE(relation) << text.text << "\n" << line;
   }
@@ -103,6 +109,8 @@ json other_value(const KeySpec& key, const json& by_default) {
       return 77;
     case KeyType::kWord:
       return key.words.back() == by_default ? key.words.front() : key.words.back();
+    case KeyType::kWordList:
+      return {key.words.back()};
     case KeyType::kText:
       return "cuda";  // a folder's name too
     case KeyType::kIntegerList:
@@ -136,7 +144,7 @@ TEST(ConfigKeys, WrongTypesAreRefused) {
       {"true", {}},
       {"7", {KeyType::kInteger, KeyType::kSeed, KeyType::kNumber}},
       {"\"7\"", {KeyType::kWord, KeyType::kText}},  // a string, if not an allowed one
-      {"[7]", {KeyType::kIntegerList}},
+      {"[7]", {KeyType::kIntegerList, KeyType::kWordList}},  // of the latter an item is wrong
       {"{}", {KeyType::kObject}},
   };
   for (const KeySpec& key : all_keys()) {
@@ -186,6 +194,13 @@ TEST(ConfigKeys, BothEndsOfEveryRangeHold) {
       expect_accepted(key, list + "]");
       expect_accepted(key, "[]");
       expect_refused(key, list + ", 1]", "a list of " + std::to_string(key.max_items + 1));
+    } else if (key.type == KeyType::kWordList) {
+      const std::string first = '"' + key.words.front() + '"';
+      expect_accepted(key, "[]");
+      expect_accepted(key, json(key.words).dump());
+      expect_first_item_refused(key, "[\"\"]", "is not known");
+      expect_first_item_refused(key, "[7]", "wrong type");
+      expect_refused(key, first, "wrong type");
     } else if (key.type == KeyType::kWord) {
       for (const std::string& word : key.words) expect_accepted(key, '"' + word + '"');
       for (const std::string& word : key.later_words) {
@@ -241,7 +256,10 @@ std::set<std::string> misspellings(const std::string& name) {
 
 TEST(ConfigKeys, MisspeltObjectsBringTheRightSuggestion) {
   std::set<std::string> sections;
-  for (const KeySpec& key : all_keys()) sections.insert(section_of(key));
+  for (const KeySpec& key : all_keys()) {
+    const std::string section = section_of(key);
+    sections.insert(section.substr(0, section.find('/')));
+  }
   sections.erase("");
   EXPECT_GE(sections.size(), 10u);
   int right = 0, tried = 0;

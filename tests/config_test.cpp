@@ -44,6 +44,8 @@ TEST(Config, ValuesReachTheirMembers) {
     "report": {"interval": 700},
     "eval": {"interval": 801, "episodes": 802, "final_episodes": 803},
     "checkpoint": {"interval": 901, "keep_last": 9, "replay": "none"},
+    "population": {"pbt": {"interval": 902, "fraction": 0.3, "perturb": 1.5, "resample": 0.125,
+                           "keys": ["noise.epsilon", "ddpg.tau"]}},
     "stop": {"seconds": 60, "eval_return": -150.5},
     "result": {"any": ["thing", 1, null]}})",
                                      "f");
@@ -97,6 +99,11 @@ TEST(Config, ValuesReachTheirMembers) {
   EXPECT_EQ(config.checkpoint.interval, 901);
   EXPECT_EQ(config.checkpoint.keep_last, 9);
   EXPECT_EQ(config.checkpoint.replay, ReplaySaving::kNone);
+  EXPECT_EQ(config.population.pbt.interval, 902);
+  EXPECT_EQ(config.population.pbt.fraction, 0.3);
+  EXPECT_EQ(config.population.pbt.perturb, 1.5);
+  EXPECT_EQ(config.population.pbt.resample, 0.125);
+  EXPECT_EQ(config.population.pbt.keys, (std::vector<std::string>{"noise.epsilon", "ddpg.tau"}));
   EXPECT_EQ(config.stop.seconds, 60.0);
   EXPECT_EQ(config.stop.eval_return, -150.5);
   EXPECT_EQ(config.result.dump(), R"({"any":["thing",1,null]})");

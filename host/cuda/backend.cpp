@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "host/cuda/graphs.h"
+#include "host/cuda/rank.h"
 
 namespace pendula {
 namespace {
@@ -220,6 +221,25 @@ Evaluation CudaBackend::evaluate(int64_t episodes, const std::atomic<bool>& stop
   e.returns.assign(r, r + n);
   e.lengths.assign(l, l + n);
   return e;
+}
+
+void CudaBackend::copy_agents(const std::vector<AgentCopy>& copies) {
+  use();
+  const Plan& p = planned_.plan;
+  for (const AgentCopy& c : copies) {
+    const auto part = [&](int64_t agent) {
+      return arena() + static_cast<uint64_t>(agent) * p.agent_bytes + p.actor_params;
+    };
+    PENDULA_CUDA_CHECK(cudaMemcpyAsync(part(c.to), part(c.from),
+                                       (c.environments ? p.ring : p.env_state) - p.actor_params,
+                                       cudaMemcpyDeviceToDevice, stream_.get()));
+  }
+  PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
+}
+
+std::vector<int64_t> CudaBackend::rank(const std::vector<double>& scores) const {
+  use();
+  return rank_by_score(scores, stream_.get());
 }
 
 DeviceInfo CudaBackend::device() const {

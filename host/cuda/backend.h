@@ -29,6 +29,8 @@ class CudaBackend final : public Backend {
   std::vector<FaultReport> faults() override;
   using Backend::evaluate;
   Evaluation evaluate(int64_t episodes, const std::atomic<bool>& stop) override;
+  void copy_agents(const std::vector<AgentCopy>& copies) override;
+  std::vector<int64_t> rank(const std::vector<double>& scores) const override;
   const TensorTable& tensors() const override { return planned_.tensors; }
   DeviceInfo device() const override;
   const DevicePlan& device_plan() const { return plan_; }
