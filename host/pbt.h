@@ -16,7 +16,6 @@
 
 namespace pendula {
 
-
 // One agent that copies another.
 struct Exploit {
   int64_t from = 0, to = 0;

@@ -256,9 +256,11 @@ void expect_equal_runs(const fs::path& a, const fs::path& b) {
   expect_equal_checkpoints(newest_checkpoint(a), newest_checkpoint(b));
   EXPECT_EQ(timeless(read_rows(a / "metrics.jsonl")), timeless(read_rows(b / "metrics.jsonl")));
   EXPECT_EQ(read_rows(a / "eval.jsonl"), read_rows(b / "eval.jsonl"));
-  EXPECT_EQ(fs::exists(a / "agents.npy"), fs::exists(b / "agents.npy"));
-  if (fs::exists(a / "agents.npy")) {
-    EXPECT_EQ(slurp(a / "agents.npy"), slurp(b / "agents.npy"));
+  for (const char* file : {"agents.npy", "pbt.jsonl"}) {
+    EXPECT_EQ(fs::exists(a / file), fs::exists(b / file)) << file;
+    if (fs::exists(a / file)) {
+      EXPECT_EQ(slurp(a / file), slurp(b / file)) << file;
+    }
   }
 }
 

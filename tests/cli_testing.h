@@ -77,7 +77,8 @@ std::vector<std::string> entries(const std::filesystem::path& dir);
 // The bytes of each tensor of a safetensors file, by name.
 std::map<std::string, std::string> read_tensors(const std::filesystem::path& file);
 
-// Two runs ended in the same bits: the newest checkpoints, metrics, evaluations and agents.npy.
+// Two runs ended in the same bits: the newest checkpoints, metrics, evaluations, agents.npy and
+// pbt.jsonl.
 void expect_equal_runs(const std::filesystem::path& a, const std::filesystem::path& b);
 void expect_equal_checkpoints(const std::filesystem::path& a, const std::filesystem::path& b);
 

@@ -143,7 +143,7 @@ TEST(ConfigKeys, WrongTypesAreRefused) {
   } cases[] = {
       {"true", {}},
       {"7", {KeyType::kInteger, KeyType::kSeed, KeyType::kNumber}},
-      {"\"7\"", {KeyType::kWord, KeyType::kText}},  // a string, if not an allowed one
+      {"\"7\"", {KeyType::kWord, KeyType::kText}},           // a string, if not an allowed one
       {"[7]", {KeyType::kIntegerList, KeyType::kWordList}},  // of the latter an item is wrong
       {"{}", {KeyType::kObject}},
   };

@@ -20,7 +20,7 @@ import jsonschema
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from config_texts import (  # noqa: E402
-    ODD, ODD_NAMES, STRINGS, around, dump, keys_of_page, nested, odd_values, spellings)
+    ODD, ODD_NAMES, STRINGS, around, dump, inside, keys_of_page, nested, odd_values, place_of, spellings)
 
 BINARY = str(pathlib.Path(os.environ.get("PENDULA_BINARY", ROOT / "build/test/pendula")).resolve())
 BATCH = 500  # files of one process
@@ -96,6 +96,9 @@ class ConfigSchema(unittest.TestCase):
                 leaves = properties if is_key else properties[name]["properties"]
                 if not is_key:
                     self.assertEqual(list(leaves), list(value))
+                if name == "population":  # the one section in a section
+                    name, values, leaves = "population.pbt", value["pbt"], leaves["pbt"]["properties"]
+                    self.assertEqual(list(leaves), list(values))
                 for leaf, default in values.items():
                     with self.subTest(env=env, key=f"{name}.{leaf}"):
                         self.assertTrue(leaves[leaf]["description"])
@@ -137,9 +140,9 @@ class ConfigSchema(unittest.TestCase):
     def test_each_object_with_each_odd_name_and_value(self):
         configs = [value for value in ODD if dump(value) != "1e999"]
         for section in self.sections():
-            configs += [{section: value} for value in ODD]
-            configs += [{section: {name: {}}} for name in ODD_NAMES]
-            configs += [{section: {key.name: key.default}} for key in self.keys]
+            configs += [inside(section, value) for value in ODD]
+            configs += [inside(section, {name: {}}) for name in ODD_NAMES]
+            configs += [inside(section, {key.name: key.default}) for key in self.keys]
         configs += [{name: 1} for name in ODD_NAMES + [key.name for key in self.keys]]
         for env in self.envs + ["", "Pendulum", "pendulum\n", None, 3, [], {}]:
             configs += [{"env": {"id": env, key.name: key.default}} for key in self.keys]
@@ -156,11 +159,13 @@ class ConfigSchema(unittest.TestCase):
             value = rng.choice((low, high, rng.randint(low, high), rng.randint(low, top)))
             return rng.choice(spellings(value))
         if key.kind == "number":
-            inside = rng.uniform(key.low, min(key.high, key.low + 10.0 ** rng.randint(-3, 300)))
+            within = rng.uniform(key.low, min(key.high, key.low + 10.0 ** rng.randint(-3, 300)))
             ends = [key.low] * (key.range is not None and key.range[1] == "[")
             ends += [key.high] * (key.range is not None and key.range[4] == "]")
-            value = rng.choice([inside] * 3 + ends)
+            value = rng.choice([within] * 3 + ends)
             return rng.choice(spellings(value if value > key.low or ends else key.high / 2))
+        if key.kind == "words":
+            return rng.sample(key.words, rng.randint(0, len(key.words)))
         if key.kind == "list":
             draw = rng.randint if key.whole else rng.uniform
             return [rng.choice(spellings(draw(key.low, key.high))) for _ in range(rng.choice((0, 1, 2, 3, 16)))]
@@ -181,7 +186,7 @@ class ConfigSchema(unittest.TestCase):
         for key in self.keys:
             if key.path == "env.id" or key.env not in (None, env) or rng.random() > share:
                 continue
-            place = config.setdefault(key.section, {}) if key.section else config
+            place = place_of(config, key.section)
             place[key.name] = self.good_value(rng, key)
         if rng.random() < 0.2:
             config["$schema"] = rng.choice(STRINGS)
@@ -204,11 +209,11 @@ class ConfigSchema(unittest.TestCase):
             value = self.good_value(rng, rng.choice(self.keys))
         if way <= 2:
             if key.kind != "object" or "1e999" not in dump(value):
-                place = config.setdefault(key.section, {}) if key.section else config
+                place = place_of(config, key.section)
                 if isinstance(place, dict):
                     place[key.name] = value
         elif way == 3:  # a name, here or there
-            place = config if rng.random() < 0.3 else config.setdefault(section, {})
+            place = config if rng.random() < 0.3 else place_of(config, section)
             name = rng.choice(ODD_NAMES + [key.name, key.name + "_", key.name[1:]])
             if isinstance(place, dict) and not (place is config and name == "result"):
                 place[name] = rng.choice((1, None, {}, key.default))
@@ -218,7 +223,7 @@ class ConfigSchema(unittest.TestCase):
                 place["id"] = rng.choice(self.envs + ["cart", "pendulum\n", None, 3])
                 place[rng.choice([k.name for k in self.keys if k.env])] = 1
         else:
-            config[section] = rng.choice(ODD)
+            config[section.split(".")[0]] = rng.choice(ODD)
 
     def test_ten_thousand_random_configs(self):
         rng = random.Random(20)

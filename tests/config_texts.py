@@ -33,7 +33,7 @@ class Key:
         self.words = re.findall(r'"([^"]*)"', allowed)
         self.kind = next((kind for begin, kind in (
             ("an integer", "integer"), ("a number", "number"), ("a finite number", "number"),
-            ("an object", "object"), ("a list of", "list"), ("one of", "word"), ('"', "word"),
+            ("an object", "object"), ("a list of some of", "words"), ("a list of", "list"), ("one of", "word"), ('"', "word"),
             ("1 to 100 letters", "word")) if allowed.startswith(begin)), "other")
         self.whole = "integer" in allowed
         if self.range:  # 2^64 - 1 is no float, 1e15 no int to Python
@@ -48,7 +48,21 @@ class Key:
         object_ = {self.name: value}
         if self.env and self.name != "id":
             object_ = {"id": self.env, **object_}
-        return {self.section: object_} if self.section else object_
+        return inside(self.section, object_)
+
+
+def inside(section, value):
+    """{"a": {"b": value}} of "a.b", the value of ""."""
+    for name in reversed(section.split(".") if section else []):
+        value = {name: value}
+    return value
+
+
+def place_of(config, section):
+    """The object of the section in the config, made where it is missing; None where no object is."""
+    for name in section.split(".") if section else []:
+        config = config.setdefault(name, {}) if isinstance(config, dict) else None
+    return config
 
 
 def keys_of_page(page):
@@ -114,7 +128,8 @@ STRINGS = ["", "7", "true", "null", "run", "run\n", "\nrun", "run\r", "run\u2028
            "cuda:", "cuda:0", "cuda:00", "cuda:999", "cuda:1000", "cuda:-1", "cuda:1\n", "cuda:\u0663",
            "cuda:\uff11", "cuda|cpu", "relu", "paper", "gaussian", "ou", "bf16", "full", "huber"]
 LISTS = [[], [[]], [[7]], [{}], [7], [0], [1], [8192], [8193], [7.0], [Raw("1e2")], [7.5], [None],
-         [True], ["7"], [1] * 16, [1] * 17, [7, [7]], [2 ** 64], [Raw("1e999")], [-1, 7]]
+         [True], ["7"], ["ddpg.tau"], ["ddpg.tau", "noise.sigma"], ["ddpg.tau", "ddpg.tau"],
+         ["ddpg.tau", None], ["ddpg.Tau"], [1] * 16, [1] * 17, [7, [7]], [2 ** 64], [Raw("1e999")], [-1, 7]]
 OTHERS = [None, True, False, {}, {"a": 1}, {"id": "pendulum"}, {"": None}]
 
 
