@@ -1,6 +1,6 @@
 // Equal bits: for every number of threads, however a run is cut into launches, with evaluations in
-// between, resumed at any point, and for an agent alone and in company; at each level of the
-// processor's instructions its own. On the CPU backend.
+// between, and resumed at any point; at each level of the processor's instructions its own. On the
+// CPU backend. tests/population_test.cpp has agents in company.
 #include <gtest/gtest.h>
 
 #include <chrono>
@@ -11,89 +11,12 @@
 #include <string>
 #include <thread>
 
-#include "host/cpu_backend.h"
 #include "host/simd.h"
+#include "tests/bits.h"
 #include "tests/variants.h"
 
 namespace pendula {
 namespace {
-
-// Several tiles of environments, several partial sums, a ring that is gone round twice in 40
-// iterations (32 rows of 70), a warm-up of 8 iterations.
-Config bits_config() {
-  Config c;
-  c.seed = 11;
-  c.env.num_envs = 70;
-  c.env.max_episode_steps = 9;
-  c.rollout.length = 2;
-  c.actor.hidden = {33, 17};
-  c.critic.hidden = {65};
-  c.critic.activation = Activation::kSilu;
-  c.ddpg.batch_size = 150;
-  c.ddpg.updates_per_step = 0.02;  // 2.8 updates in an iteration
-  c.optimizer.max_grad_norm = 1.0;
-  c.noise.epsilon = 0.1;
-  c.replay.capacity = 70 * 32 + 5;
-  c.replay.warmup_steps = 70 * 16;
-  c.report.interval = 70 * 6;
-  return c;
-}
-constexpr uint64_t kIterations = 40;
-
-using State = std::map<std::string, std::string>;  // the bytes of each tensor of each agent
-
-State state_of(const CpuBackend& backend, int64_t agent = -1) {
-  const TensorTable& table = backend.tensors();
-  State state;
-  for (const TensorSpec& t : table.tensors) {
-    uint64_t bytes = t.dtype == DType::kF32 || t.dtype == DType::kU32 ? 4 : 8;
-    for (size_t d = 1; d < t.shape.size(); ++d) bytes *= static_cast<uint64_t>(t.shape[d]);
-    for (int64_t k = 0; k < table.agents; ++k) {
-      if (agent >= 0 && k != agent) continue;
-      std::string value(bytes, '\0');
-      backend.read(static_cast<uint64_t>(k) * table.agent_bytes + t.offset, bytes, value.data());
-      state[t.name + (agent >= 0 ? "" : " " + std::to_string(k))] = value;
-    }
-  }
-  return state;
-}
-void restore(CpuBackend& backend, const State& state) {
-  const TensorTable& table = backend.tensors();
-  for (const TensorSpec& t : table.tensors) {
-    for (int64_t k = 0; k < table.agents; ++k) {
-      const std::string& value = state.at(t.name + " " + std::to_string(k));
-      backend.write(static_cast<uint64_t>(k) * table.agent_bytes + t.offset, value.size(),
-                    value.data());
-    }
-  }
-}
-// Names the tensors that differ.
-void expect_equal(const State& got, const State& want) {
-  ASSERT_EQ(got.size(), want.size());
-  ASSERT_GT(got.size(), 30u);
-  for (const auto& [name, value] : want) EXPECT_TRUE(got.at(name) == value) << name << " differs";
-}
-
-// Runs to `until` in as many launches as it takes. Returns the report rows.
-std::vector<ReportRow> run_to(CpuBackend& backend, uint64_t until) {
-  const std::atomic<bool> stop{false};
-  std::vector<ReportRow> rows;
-  while (true) {
-    const RunResult r = backend.run(until, stop);
-    for (const ReportRow& row : backend.take_reports()) rows.push_back(row);
-    if (r.reason != HaltReason::kTime) return rows;
-  }
-}
-std::unique_ptr<CpuBackend> started(const Config& c, int threads = 1) {
-  auto backend = std::make_unique<CpuBackend>(c, threads);
-  backend->initialise();
-  return backend;
-}
-State whole_run(const Config& c, int threads = 1) {
-  const auto backend = started(c, threads);
-  run_to(*backend, kIterations);
-  return state_of(*backend);
-}
 
 // Each environment, noise and option of the algorithm.
 class BitsOf : public testing::TestWithParam<Variant> {
@@ -277,30 +200,6 @@ TEST_P(BitsOf, AResumedRunGoesOnWhereItStood) {
   }
 }
 
-TEST_P(BitsOf, AnAgentInCompanyIsTheAgentAlone) {
-  for (int64_t lag : {0, 1}) {
-    Config c = config();
-    c.rollout.policy_lag = lag;
-    c.agents = 3;
-    const auto company = started(c, 2);
-    run_to(*company, kIterations);
-    const Evaluation together = company->evaluate(33);
-    for (int64_t k = 0; k < 3; ++k) {
-      Config one = c;
-      one.agents = 1;
-      one.seed = c.seed + static_cast<uint64_t>(k);
-      const auto alone = started(one, 1);
-      run_to(*alone, kIterations);
-      SCOPED_TRACE(k);
-      expect_equal(state_of(*company, k), state_of(*alone, 0));
-      const Evaluation e = alone->evaluate(33);
-      for (size_t i = 0; i < 33; ++i) {
-        EXPECT_EQ(together.returns[static_cast<size_t>(k) * 33 + i], e.returns[i]);
-      }
-    }
-  }
-}
-
 TEST(BitsTest, LagsAndSlicesAreTheSameForEveryNumberOfThreadsAndCut) {
   for (int64_t lag : {0, 1}) {
     Config c = bits_config();
@@ -346,37 +245,6 @@ TEST(BitsTest, TheLagIsOfOneIteration) {
     const std::string name = ".layers.0.weight 0";
     EXPECT_EQ(after.at("agents.actor_lagged" + name), before.at("agents.actor" + name)) << i;
   }
-}
-
-TEST(BitsTest, AnAgentThatDivergesIsFrozenAndTheOthersGoOn) {
-  Config c = bits_config();
-  c.agents = 3;
-  const auto backend = started(c, 2);
-  const auto healthy = started(c, 1);
-  run_to(*backend, 20);
-  // Agent 1's critic turns into NaN between two launches.
-  const float nan = std::nanf("");
-  const Plan& p = backend->plan();
-  backend->write(p.agent_bytes + p.critic_params, sizeof nan, &nan);
-  run_to(*backend, kIterations);
-  run_to(*healthy, kIterations);
-  const auto faults = backend->faults();
-  ASSERT_EQ(faults.size(), 1u);
-  EXPECT_EQ(faults[0].agent, 1u);
-  EXPECT_EQ(faults[0].iteration, 20u);
-  EXPECT_EQ(faults[0].fault, Fault::kCriticLoss);
-  for (int64_t k : {0, 2}) expect_equal(state_of(*backend, k), state_of(*healthy, k));
-  const State frozen = state_of(*backend, 1);
-  for (int64_t k : {0, 2}) {
-    backend->write(static_cast<uint64_t>(k) * p.agent_bytes + p.critic_params, sizeof nan, &nan);
-  }
-  const std::atomic<bool> stop{false};
-  const RunResult r = backend->run(kIterations + 10, stop);
-  EXPECT_EQ(r.reason, HaltReason::kDiverged);
-  EXPECT_EQ(backend->faults().size(), 3u);
-  State after = state_of(*backend, 1), want = frozen;
-  for (State* s : {&after, &want}) s->erase("agents.counters");  // its iterations are counted still
-  expect_equal(after, want);
 }
 
 }  // namespace
