@@ -10,8 +10,7 @@
 #include "host/env_check.h"
 #include "host/environments.h"
 #include "host/error.h"
-#include "host/planning.h"
-#include "host/program_memory.h"
+#include "host/plan_report.h"
 #include "host/simd.h"
 #include "host/suggest.h"
 #include "host/version.h"
@@ -21,35 +20,9 @@ namespace {
 
 using nlohmann::ordered_json;
 
-std::string mebibytes(uint64_t bytes) {
-  return fmt::format("{:.1f} MiB", static_cast<double>(bytes) / (1 << 20));
-}
-
 std::string simd_text() {
   return fmt::format("compiled for {}, this processor gets {}", fmt::join(simd_levels(), " "),
                      choose_simd_level("auto"));
-}
-
-ordered_json plan_json(const Plan& p) {
-  ordered_json j;
-  j["plan"] = "grid";
-  j["agents"] = p.agents;
-  j["partial_gradients"] = p.partials;
-  j["environment_tiles"] = p.env_tiles;
-  j["updates_per_slice"] = p.update_slots;
-  j["slices_per_iteration"] = p.slices;
-  j["parameters"] = ordered_json{{"actor", p.actor.count}, {"critic", p.critic.count}};
-  j["ring_rows"] = p.ring_rows;
-  j["bytes"] =
-      ordered_json{{"agent", p.agent_bytes}, {"work", p.work_bytes}, {"arena", p.arena_bytes}};
-  // Of one block on a GPU that has enough of it; the rest would lie in device memory.
-  const ProgramMemory m = measure_programs(p, UINT64_MAX, 1);
-  j["shared_memory"] = ordered_json{{"rollout", m.rollout.shared_bytes},
-                                    {"critic_gradient", m.critic_gradient.shared_bytes},
-                                    {"actor_gradient", m.actor_gradient.shared_bytes},
-                                    {"optimizer", m.optimizer.shared_bytes},
-                                    {"evaluate", m.evaluate.shared_bytes}};
-  return j;
 }
 
 }  // namespace
@@ -135,10 +108,7 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
   j["cuda"] = ordered_json{
       {"available", cuda.available}, {"says", cuda.sentence}, {"devices", cuda.devices}};
   j["device"] = cuda.available ? "cuda" : "cpu";
-  if (!config_file.empty()) {
-    const Config config = load_config(config_file, overrides);
-    j["plan"] = plan_json(make_plan(config, *find_environment(config.env.id), 4).plan);
-  }
+  if (!config_file.empty()) j["plan"] = plan_report(load_config(config_file, overrides), cuda);
   if (json) {
     out << j.dump(2) << '\n';
     return 0;
@@ -148,16 +118,7 @@ int run_doctor(const std::string& config_file, const std::vector<std::string>& o
   out << "CUDA: " << cuda.sentence << '\n';
   for (const std::string& d : cuda.devices) out << "  " << d << '\n';
   out << "\"device\": \"auto\" means " << j["device"].get<std::string>() << " here\n";
-  if (j.contains("plan")) {
-    const ordered_json& p = j["plan"];
-    out << fmt::format(
-        "plan of {}: {}, {} agents, {} partial gradients, {} tiles of environments\n", config_file,
-        p["plan"].get<std::string>(), p["agents"].get<int>(), p["partial_gradients"].get<int>(),
-        p["environment_tiles"].get<int>());
-    out << fmt::format("  {} rows of replay, {} per agent, {} in all\n",
-                       p["ring_rows"].get<uint64_t>(), mebibytes(p["bytes"]["agent"]),
-                       mebibytes(p["bytes"]["arena"]));
-  }
+  if (j.contains("plan")) print_plan_report(j["plan"], config_file, out);
   return 0;
 }
 

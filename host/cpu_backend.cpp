@@ -40,13 +40,6 @@ const EnvironmentInfo& environment_of(const Config& config) {
   throw Error(ExitCode::kUsage, "unknown environment \"" + config.env.id + "\"");
 }
 
-int workers_for(const Plan& p, int threads) {
-  if (threads > 0) return threads;
-  const int useful = std::max(p.partials, p.env_tiles) * p.agents;
-  const int cores = static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(useful, 1, std::max(1, cores));
-}
-
 // One step of an episode that is watched, kept until the episode's turn.
 struct KeptStep {
   std::vector<float> state, obs, action;
@@ -55,6 +48,15 @@ struct KeptStep {
 };
 
 }  // namespace
+
+int cpu_workers(const Plan& p, int threads) {
+  if (threads > 0) return threads;
+  const int useful = std::max(p.partials, p.env_tiles) * p.agents;
+  const int cores = static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(useful, 1, std::max(1, cores));
+}
+
+bool agents_over_workers(const Plan& p, int workers) { return p.agents > 1 && p.agents >= workers; }
 
 std::unique_ptr<PlayableBackend> make_cpu_backend(const Config& config, int threads) {
   return std::make_unique<CpuBackend>(config, threads);
@@ -71,7 +73,7 @@ CpuBackend::CpuBackend(const Config& config, int threads)
       arena_(planned_.plan.arena_bytes),
       page_(sizeof(HostPage) + sizeof(ReportRow) * planned_.plan.report_slots *
                                    static_cast<uint64_t>(planned_.plan.agents)),
-      pool_(workers_for(planned_.plan, threads)),
+      pool_(cpu_workers(planned_.plan, threads)),
       scratch_(scratch_bytes_ * static_cast<uint64_t>(pool_.workers())),
       setup_{planned_.plan, env_params_.data(), arena_.get(),
              reinterpret_cast<HostPage*>(page_.get())} {}
@@ -100,9 +102,7 @@ RunResult CpuBackend::run(uint64_t until, const std::atomic<bool>& stop) {
   if (c.iteration >= until) return {HaltReason::kReached, c.iteration, counters.updates, 0.0};
   launch_ = std::chrono::steady_clock::now();
   page.stop = 0;
-  // As many agents as workers: each worker takes whole agents (the block plan). The bits are the
-  // same.
-  if (plan().agents > 1 && plan().agents >= pool_.workers()) {
+  if (agents_over_workers(plan(), pool_.workers())) {
     run_turns(stop);
   } else {
     run_slices(stop);

@@ -14,6 +14,13 @@
 
 namespace pendula {
 
+// Workers of a run: `threads`, or as many as are useful and this machine has cores where it is 0.
+int cpu_workers(const Plan& plan, int threads);
+
+// Whether each worker takes whole agents (their networks stay in its caches); else all workers
+// share each agent. The bits are the same.
+bool agents_over_workers(const Plan& plan, int workers);
+
 class CpuBackend final : public PlayableBackend {
  public:
   // threads: 0 means as many as are useful. Throws as make_cpu_backend() does (host/play.h).

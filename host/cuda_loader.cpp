@@ -18,6 +18,7 @@ constexpr const char* kFile = "libpendula_cuda.so";
 struct Plugin {
   CudaPluginProbe probe = nullptr;
   CudaPluginCreate create = nullptr;
+  CudaPluginPlan plan = nullptr;
   CudaPluginProbes probes = nullptr;
   CudaPluginMachine machine = nullptr;
   std::string problem;  // empty: loaded
@@ -89,6 +90,7 @@ Plugin load() {
   }
   find("pendula_cuda_probe", plugin.probe);
   find("pendula_cuda_create", plugin.create);
+  find("pendula_cuda_plan", plugin.plan);
   find("pendula_cuda_probes", plugin.probes);
   find("pendula_cuda_machine", plugin.machine);
   return plugin;
@@ -132,6 +134,13 @@ void require(int device) {
 std::unique_ptr<Backend> make_cuda_backend(const Config& config, int device) {
   require(device);
   return std::unique_ptr<Backend>(plugin().create(config, device));
+}
+
+DevicePlan load_cuda_plan(const Config& config, int device) {
+  require(device);
+  DevicePlan plan;
+  plugin().plan(config, device, plan);
+  return plan;
 }
 
 std::vector<Probe> load_cuda_probes(int device, bool small) {

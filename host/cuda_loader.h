@@ -10,6 +10,7 @@
 
 #include "bench/probe.h"
 #include "host/backend.h"
+#include "host/device_plan.h"
 
 namespace pendula {
 
@@ -25,6 +26,10 @@ CudaProbe probe_cuda();
 // Throws Error(kDevice) with the probe's sentence where there is no GPU or no such index, and
 // Error(kMemory) where the run does not fit.
 std::unique_ptr<Backend> make_cuda_backend(const Config& config, int device);
+
+// The plan that a run would have there; its spill area has no address. Throws Error(kDevice) as
+// above, and Error(kUsage) where config.plan cannot be had.
+DevicePlan load_cuda_plan(const Config& config, int device);
 
 // The ceilings of a GPU that `pendula bench machine` measures (bench/cuda/probes.h has their
 // names). small: sizes for tests, which say nothing of speed. Throws Error(kDevice) as above.

@@ -118,8 +118,67 @@ TEST_F(CliVerbsTest, DoctorSaysWhatIsMissing) {
        {"rollout", "critic_gradient", "actor_gradient", "optimizer", "evaluate"}) {
     EXPECT_GT(doctor["plan"]["shared_memory"][program], 1000) << program;  // bytes of a block
   }
-  EXPECT_TRUE(contains(run({"doctor", "--plan", "tiny.json"}).out,
-                       {"CUDA: ", "plan of tiny.json: grid", "300 rows of replay"}));
+}
+
+// Without a GPU the plan is that of an H200, and nothing that nobody measured is a number.
+TEST_F(CliVerbsTest, DoctorTellsThePlan) {
+  const auto plan_of = [&](std::vector<std::string> args) {
+    args.insert(args.begin(), {"doctor", "--json", "--plan", "tiny.json"});
+    Child child{args};
+    child.environment = {{"PENDULA_CUDA_PLUGIN", "absent.so"}};
+    return nlohmann::json::parse(run(child).out)["plan"];
+  };
+  const std::vector<std::string> pendulum = {"device=auto", "actor.hidden=[64,64]",
+                                             "critic.hidden=[64,64]", "ddpg.batch_size=128"};
+  const auto with = [&](std::initializer_list<const char*> more) {
+    std::vector<std::string> all = pendulum;
+    all.insert(all.end(), more.begin(), more.end());
+    return plan_of(all);
+  };
+  const auto one = with({});
+  EXPECT_EQ(one["gpu"]["assumed"], true);
+  EXPECT_EQ(one["gpu"]["plan"], "block");
+  EXPECT_EQ(one["gpu"]["blocks"], 1);
+  EXPECT_EQ(one["gpu"]["rounds"], 1);
+  EXPECT_GT(one["gpu"]["shared_bytes"], 100 << 10);  // 9,026 parameters, 4 times
+  EXPECT_LE(one["gpu"]["shared_bytes"], 227 << 10);
+  EXPECT_EQ(one["gpu"]["residency"], "networks, targets and moments");
+  EXPECT_EQ(one["cpu"]["layout"], "one agent over workers");
+  EXPECT_EQ(one["update"]["flop"], 86528.0 * 128.0);  // docs/performance.md
+  EXPECT_EQ(one["update"]["limit_updates_per_second"], "not measured");
+
+  const auto many = with({"agents=1000"});
+  EXPECT_EQ(many["gpu"]["blocks"], 132);
+  EXPECT_EQ(many["gpu"]["rounds"], 8);  // 1000 / 132, rounded up
+  EXPECT_GE(many["gpu"]["turn_iterations"], 50);
+  EXPECT_EQ(many["cpu"]["layout"], "agents over workers");
+  const int workers = many["cpu"]["workers"];
+  EXPECT_EQ(many["cpu"]["rounds"], (1000 + workers - 1) / workers);
+  const double agent = many["bytes"]["agent"], arena = many["bytes"]["arena"];
+  EXPECT_GT(arena, 1000.0 * agent);
+
+  const auto wide = with({"actor.hidden=[256,256]", "critic.hidden=[256,256]"});
+  EXPECT_EQ(wide["gpu"]["plan"], "cluster");
+  EXPECT_EQ(wide["gpu"]["clusters"], 1);
+  EXPECT_EQ(wide["gpu"]["blocks"], wide["gpu"]["cluster_blocks"]);
+  EXPECT_TRUE(contains(wide["gpu"]["why"], {"block: ", "do not fit into"}));
+  const auto grid = with({"plan=grid", "agents=3"});
+  EXPECT_EQ(grid["gpu"]["plan"], "grid");
+  EXPECT_EQ(grid["gpu"]["blocks"]["gradient"], 3 * 2);  // two tiles of 64 rows each
+  EXPECT_FALSE(with({"device=cpu"}).contains("gpu"));
+
+  Child child{{"doctor", "--plan", "tiny.json", "device=auto", "agents=200"}};
+  child.environment = {{"PENDULA_CUDA_PLUGIN", "absent.so"}};
+  EXPECT_TRUE(contains(
+      run(child).out, {"CUDA: ", "plan of tiny.json: 200 agents, actor 2x16",
+                       "on an H200 (assumed: no GPU here): block plan, 132 blocks with ",
+                       "agents in 2 rounds, turns of ", "on this CPU: ", "agents over workers, in ",
+                       "one update: ", "is not measured", "300 rows of replay, "}));
+  child.args = {"doctor",      "--plan",     "tiny.json",
+                "device=auto", "plan=block", "actor.hidden=[256,256]"};
+  const Output refused = run(child);
+  EXPECT_EQ(refused.code, 2);
+  EXPECT_TRUE(contains(refused.err, {"\"plan\": \"block\" cannot be had", "use \"auto\""}));
 }
 
 TEST_F(CliVerbsTest, VersionIsOneLineOrOneObject) {

@@ -34,7 +34,41 @@ const EnvironmentInfo& environment(const Config& config) {
   return *env;
 }
 
+// programs: must outlive what is given.
+GpuLimits gpu_limits(int device, const CudaPrograms& programs) {
+  GpuLimits gpu;
+  gpu.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, device);
+  gpu.shared_bytes =
+      static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  gpu.compute_capability = 10 * attribute(cudaDevAttrComputeCapabilityMajor, device) +
+                           attribute(cudaDevAttrComputeCapabilityMinor, device);
+  gpu.max_clusters = [&programs](const DevicePlan& plan) { return programs.max_clusters(plan); };
+  return gpu;
+}
+
+// Of a run on that GPU, without its arena and its page.
+CudaSetup cuda_setup(const Config& config, const Plan& plan, int device) {
+  CudaSetup setup{};
+  setup.plan = plan;
+  setup.env_params = env_param_values(config, environment(config));
+  setup.memory = measure_programs(
+      plan, static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)),
+      attribute(cudaDevAttrMultiProcessorCount, device));
+  return setup;
+}
+
+std::unique_ptr<CudaPrograms> programs_of(const Config& config, const CudaSetup& setup) {
+  return make_cuda_programs(config.env.id, config.precision != Precision::kFp32, setup);
+}
+
 }  // namespace
+
+DevicePlan plan_on_gpu(const Config& config, int device) {
+  PENDULA_CUDA_CHECK(cudaSetDevice(device));
+  const Plan plan = make_plan(config, environment(config), sizeof(float)).plan;
+  const auto programs = programs_of(config, cuda_setup(config, plan, device));
+  return choose_device_plan(config, plan, gpu_limits(device, *programs));
+}
 
 CudaBackend::CudaBackend(const Config& config, int device, int capability)
     : config_(config),
@@ -47,13 +81,7 @@ CudaBackend::CudaBackend(const Config& config, int device, int capability)
   graph_end_ = make_event(cudaEventDefault);
   const Plan& p = planned_.plan;
 
-  CudaSetup setup;
-  setup.plan = p;
-  setup.env_params = env_param_values(config, environment(config));
-  setup.memory = measure_programs(
-      p, static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device)),
-      attribute(cudaDevAttrMultiProcessorCount, device));
-
+  CudaSetup setup = cuda_setup(config, p, device);
   arena_ = make_device_memory(p.arena_bytes, "the run");
   PENDULA_CUDA_CHECK(cudaMemsetAsync(arena_.get(), 0, p.arena_bytes, stream_.get()));
   if (setup.memory.spill_bytes() != 0) {
@@ -70,8 +98,7 @@ CudaBackend::CudaBackend(const Config& config, int device, int capability)
 
   setup.arena = arena();
   setup.page = static_cast<HostPage*>(device_page);
-  const bool tf32 = config.precision != Precision::kFp32;
-  programs_ = make_cuda_programs(config.env.id, tf32, setup);
+  programs_ = programs_of(config, setup);
   choose_plan(capability);
   build_graph();
   PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
@@ -89,15 +116,8 @@ CudaBackend::~CudaBackend() {
 void CudaBackend::use() const { PENDULA_CUDA_CHECK(cudaSetDevice(device_)); }
 
 void CudaBackend::choose_plan(int capability) {
-  GpuLimits gpu;
-  gpu.multiprocessors = attribute(cudaDevAttrMultiProcessorCount, device_);
-  gpu.shared_bytes =
-      static_cast<uint64_t>(attribute(cudaDevAttrMaxSharedMemoryPerBlockOptin, device_));
-  gpu.compute_capability = capability != 0
-                               ? capability
-                               : 10 * attribute(cudaDevAttrComputeCapabilityMajor, device_) +
-                                     attribute(cudaDevAttrComputeCapabilityMinor, device_);
-  gpu.max_clusters = [this](const DevicePlan& plan) { return programs_->max_clusters(plan); };
+  GpuLimits gpu = gpu_limits(device_, *programs_);
+  if (capability != 0) gpu.compute_capability = capability;
   plan_ = choose_device_plan(config_, planned_.plan, gpu);
   if (plan_.kind == PlanKind::kGrid) return;
   const uint64_t blocks = static_cast<uint64_t>(plan_.setup.cluster * plan_.setup.clusters);

@@ -13,6 +13,10 @@
 
 namespace pendula {
 
+// What a run of that config would have on the GPU `device`; allocates nothing. Throws Error(kUsage)
+// as choose_device_plan() does, Error(kDevice).
+DevicePlan plan_on_gpu(const Config& config, int device);
+
 class CudaBackend final : public Backend {
  public:
   // Allocates the arena (zeroed) and builds the graph. capability: of the GPU for which the block

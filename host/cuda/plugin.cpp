@@ -52,6 +52,11 @@ PENDULA_EXPORT pendula::Backend* pendula_cuda_create(const pendula::Config& conf
   return new pendula::CudaBackend(config, device);
 }
 
+PENDULA_EXPORT void pendula_cuda_plan(const pendula::Config& config, int device,
+                                      pendula::DevicePlan& result) {
+  result = pendula::plan_on_gpu(config, device);
+}
+
 PENDULA_EXPORT void pendula_cuda_probes(int device, bool small,
                                         std::vector<pendula::Probe>& result) {
   result = pendula::cuda_probes(device, small);

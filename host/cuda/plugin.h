@@ -10,6 +10,7 @@ using CudaPluginVersion = const char* (*)();
 using CudaPluginProbe = void (*)(CudaProbe& result);
 // Throws Error.
 using CudaPluginCreate = Backend* (*)(const Config& config, int device);
+using CudaPluginPlan = void (*)(const Config& config, int device, DevicePlan& result);
 using CudaPluginProbes = void (*)(int device, bool small, std::vector<Probe>& result);
 using CudaPluginMachine = void (*)(int device, CudaMachine& result);
 
