@@ -52,7 +52,13 @@ class BackendWork final : public Work {
 
   void check_reports() {
     const uint64_t steps = static_cast<uint64_t>(steps_per_iteration(run_.config));
+    uint64_t updates = 0;  // of agent 0, whose row comes first
     for (const ReportRow& row : backend_->take_reports()) {
+      if (row.agent == 0) updates = row.updates;
+      if (row.updates != updates) {  // frozen since a number became NaN, and fast
+        wrong(fmt::format("agent {} made {} updates and agent 0 {}", row.agent, row.updates,
+                          updates));
+      }
       if (row.timesteps != row.iteration * steps) wrong("a report counts other steps");
       const bool finite = std::isfinite(row.critic_loss_sum) && std::isfinite(row.actor_loss_sum) &&
                           std::isfinite(row.episode_return_sum);

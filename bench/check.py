@@ -129,6 +129,7 @@ UNITS = {
     "words_per_second": "words/s",
     "env_steps_per_second": "steps/s",
     "updates_per_second": "updates/s",
+    "updates_per_second_per_agent": "updates/s of an agent",
     "seconds": "s"
 }
 

@@ -7,7 +7,8 @@ namespace {
 
 using Hidden = std::vector<int64_t>;
 
-const Hidden k2x64 = {64, 64}, k2x256 = {256, 256}, k400_300 = {400, 300}, kTinyHidden = {16};
+const Hidden k2x64 = {64, 64}, k2x128 = {128, 128}, k2x256 = {256, 256}, k400_300 = {400, 300},
+             kTinyHidden = {16};
 
 constexpr int64_t kTileRows = 64;  // of a rollout
 
@@ -26,6 +27,30 @@ std::vector<UpdateSize> update_sizes(Sizes sizes, bool cuda) {
     for (const Hidden& h : {k2x64, k2x256}) {
       for (const int64_t batch : {8192, 131072}) all.push_back({h, batch});
     }
+  }
+  return all;
+}
+
+std::vector<PopulationSize> population_sizes(Sizes sizes, bool cuda) {
+  if (sizes == Sizes::kTiny) return {{kTinyHidden, 32, {1, 3}}};
+  if (!cuda) {
+    if (sizes == Sizes::kShort) return {{k2x64, 128, {1, 64}}};
+    return {{k2x64, 128, {1, 2, 8, 64}}, {k2x256, 256, {8}}};
+  }
+  const std::vector<int64_t> agents = {1, 16, 132, 1024, 4096};
+  if (sizes == Sizes::kShort) return {{k2x64, 128, {1, 132, 1024}}, {k2x256, 256, {1, 132}}};
+  return {{k2x64, 128, agents}, {k2x128, 128, agents}, {k2x256, 256, agents}};
+}
+
+std::vector<UpdateSize> small_batch_sizes(Sizes sizes, bool cuda) {
+  if (sizes == Sizes::kTiny) return {{kTinyHidden, 8}};
+  std::vector<UpdateSize> all;
+  std::vector<Hidden> networks = {k2x64};
+  if (sizes == Sizes::kFull && cuda) networks.push_back(k2x128);
+  if (sizes == Sizes::kFull || cuda) networks.push_back(k2x256);
+  const std::vector<int64_t> few = {16, 128}, many = {16, 32, 64, 128, 256};
+  for (const Hidden& h : networks) {
+    for (const int64_t batch : sizes == Sizes::kShort ? few : many) all.push_back({h, batch});
   }
   return all;
 }
@@ -84,6 +109,10 @@ std::vector<ProductShape> yardstick_shapes(Sizes sizes) {
   };
   for (const UpdateSize& u : update_sizes(sizes, false)) add(update_yardstick(u));
   add(update_yardstick(train_update(sizes)));
+  for (const PopulationSize& p : population_sizes(sizes, false)) {
+    add(update_yardstick({p.hidden, p.batch}));
+  }
+  for (const UpdateSize& u : small_batch_sizes(sizes, false)) add(update_yardstick(u));
   for (const RolloutSize& r : rollout_sizes(sizes)) add(rollout_yardstick(r.hidden));
   return all;
 }

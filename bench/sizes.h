@@ -15,6 +15,15 @@ struct UpdateSize {
 };
 std::vector<UpdateSize> update_sizes(Sizes sizes, bool cuda);
 
+// Of the suites `population` and `small-batch`.
+struct PopulationSize {
+  std::vector<int64_t> hidden;
+  int64_t batch;
+  std::vector<int64_t> agents;
+};
+std::vector<PopulationSize> population_sizes(Sizes sizes, bool cuda);
+std::vector<UpdateSize> small_batch_sizes(Sizes sizes, bool cuda);
+
 struct StepSize {
   int64_t num_envs, length;  // rollout.length
 };

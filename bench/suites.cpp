@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "bench/population_suites.h"
 #include "bench/training_suites.h"
 #include "host/error.h"
 #include "host/suggest.h"
@@ -9,7 +10,8 @@
 namespace pendula {
 
 const std::vector<std::string>& suite_names() {
-  static const std::vector<std::string> names = {"machine", "env", "rollout", "update", "train"};
+  static const std::vector<std::string> names = {"machine", "env",        "rollout",    "update",
+                                                 "train",   "population", "small-batch"};
   return names;
 }
 
@@ -25,6 +27,8 @@ std::vector<Case> suite_cases(const std::string& suite, const Target& target) {
   if (suite == "rollout") return rollout_cases(target);
   if (suite == "update") return update_cases(target);
   if (suite == "train") return train_cases(target);
+  if (suite == "population") return population_cases(target);
+  if (suite == "small-batch") return small_batch_cases(target);
   throw Error(ExitCode::kUsage, unknown_suite(suite));
 }
 

@@ -274,7 +274,7 @@ int run(int argc, char** argv) {
       app.add_subcommand("doctor", "Say what this binary and this machine can do.");
   doctor_cmd->footer(
       "  pendula doctor\n"
-      "  pendula doctor --plan configs/pendulum.json\n");
+      "  pendula doctor --plan configs/pendulum.json agents=1000 plan=cluster\n");
   doctor_cmd->add_option("--plan", plan, "Config whose plan and memory to print");
   doctor_cmd->add_option("OVERRIDES", plan_overrides, "path=value");
   doctor_cmd->add_flag("--json", doctor_json, "Print one JSON object");
@@ -287,9 +287,11 @@ int run(int argc, char** argv) {
   bench_cmd->footer(
       "  pendula bench\n"
       "  pendula bench machine update --short\n"
+      "  pendula bench population --filter network=2x64,agents=1|64\n"
       "  pendula bench update --filter network=2x64,batch=100 --json mine.json\n"
       "  pendula bench --compare before.json after.json\n");
-  bench_cmd->add_option("SUITE", b.suites, "machine, env, rollout, update, train (all of them)");
+  bench_cmd->add_option("SUITE", b.suites,
+                        "machine, env, rollout, update, train, population, small-batch (all)");
   bench_cmd->add_option("--filter", b.filters, "Rows to measure: KEY=VALUE,KEY=VALUE|VALUE,...")
       ->allow_extra_args(false);
   bench_cmd->add_option("--json", b.json, "Write the report to this file too; - for stdout alone")

@@ -88,6 +88,12 @@ TEST(BenchSizes, EveryYardstickIsMeasured) {
       EXPECT_TRUE(there(rollout_yardstick(r.hidden)));
     }
     EXPECT_TRUE(there(update_yardstick(train_update(sizes))));
+    for (const PopulationSize& p : population_sizes(sizes, false)) {
+      EXPECT_TRUE(there(update_yardstick({p.hidden, p.batch})));
+    }
+    for (const UpdateSize& u : small_batch_sizes(sizes, false)) {
+      EXPECT_TRUE(there(update_yardstick(u)));
+    }
   }
 }
 
@@ -317,6 +323,40 @@ TEST(BenchSuites, UnitsAndLimitsOfARow) {
   EXPECT_EQ(train.quantities[1].metric, "updates_per_second");
   EXPECT_EQ(train.quantities[1].caps[0].scale / train.quantities[0].caps[0].scale,
             train.quantities[1].per_unit / train.quantities[0].per_unit);
+}
+
+// The work counts the iterations of all agents, and one agent's updates in each.
+TEST(BenchSuites, UnitsAndLimitsOfManyAgents) {
+  Target t;
+  t.simd = "auto";
+  t.threads = {1, 2};
+  int populations = 0;
+  for (const Case& c : suite_cases("population", t)) {
+    EXPECT_FALSE(c.keys.contains("plan")) << "a CPU has none";
+    if (!has_keys(c.keys, {{"network", "2x64"}, {"batch", 128}, {"threads", 2}})) continue;
+    ++populations;
+    const double agents = c.keys["agents"];
+    ASSERT_EQ(c.quantities.size(), 2u);
+    EXPECT_EQ(c.quantities[0].metric, "updates_per_second");
+    EXPECT_EQ(c.quantities[0].per_unit, agents * 16.0);
+    EXPECT_EQ(c.quantities[0].caps[0].scale, 1.0 / (86528.0 * 128.0));
+    EXPECT_EQ(c.quantities[1].metric, "updates_per_second_per_agent");
+    EXPECT_EQ(c.quantities[1].per_unit, 16.0);
+    EXPECT_DOUBLE_EQ(c.quantities[1].caps[0].scale, 1.0 / (86528.0 * 128.0 * agents));
+    for (const Quantity& q : c.quantities) {
+      EXPECT_TRUE(has_keys(q.caps[0].keys, {{"case", "sgemm"}, {"m", 128}, {"threads", 2}}));
+    }
+  }
+  EXPECT_EQ(populations, 4);  // 1, 2, 8 and 64 agents
+  std::vector<int> batches;
+  for (const Case& c : suite_cases("small-batch", t)) {
+    EXPECT_EQ(c.keys["agents"], 1);
+    ASSERT_EQ(c.quantities.size(), 1u);
+    EXPECT_EQ(c.quantities[0].per_unit, 16.0);
+    const bool small = has_keys(c.keys, {{"network", "2x64"}, {"threads", 1}});
+    if (small) batches.push_back(c.keys["batch"]);
+  }
+  EXPECT_EQ(batches, (std::vector<int>{16, 32, 64, 128, 256}));
 }
 
 // Every probe runs twice in its small form and checks itself. OpenBLAS may be missing: then its

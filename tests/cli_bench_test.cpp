@@ -38,7 +38,20 @@ TEST_F(CliBenchTest, ListNamesTheRowsAndTheirLimits) {
   std::string all;
   for (const std::string& row : lines({"bench", "--list", "--device", "cpu"})) all += row + "\n";
   EXPECT_TRUE(contains(all, {"machine cpu fma", "env cpu pendulum num_envs=65536", "\nrollout cpu",
-                             "\ntrain cpu", "network=400-300"}));
+                             "\ntrain cpu", "network=400-300", "\nsmall-batch cpu pendulum"}));
+}
+
+// On a CPU a row for each number of threads, and none for a plan.
+TEST_F(CliBenchTest, APopulationHasItsTotalAndEachAgentsShare) {
+  const auto rows = lines({"bench", "population", "--list", "--device", "cpu", "--threads", "1,2",
+                           "--filter", "network=2x64,agents=64"});
+  ASSERT_EQ(rows.size(), 2u + 4u);  // SGEMM on one thread and on two
+  const std::string name = "population cpu pendulum network=2x64 batch=128 agents=64 threads=";
+  for (size_t i = 0; i < 2; ++i) {
+    const std::string keys = name + std::to_string(i + 1) + " precision=fp32 updates_per_second";
+    EXPECT_EQ(rows[2 + 2 * i], keys);
+    EXPECT_EQ(rows[3 + 2 * i], keys + "_per_agent");
+  }
 }
 
 // Every suite, really run: each row is there and finite, each limit comes from a row of the report.
@@ -76,7 +89,7 @@ TEST_F(CliBenchTest, ATinyRunOfEverySuite) {
     EXPECT_NEAR(row["percent_of_limit"].get<double>(),
                 100.0 * row["median"].get<double>() / row["limit"].get<double>(), 1e-9);
   }
-  EXPECT_EQ(suites.size(), 5u);
+  EXPECT_EQ(suites.size(), 7u);
 }
 
 TEST_F(CliBenchTest, JsonAloneOnStandardOutput) {
@@ -185,9 +198,9 @@ TEST_F(CliBenchTest, WhereTheReportGoes) {
 }
 
 TEST_F(CliBenchTest, ErrorsSayWhatThereIs) {
-  expect_refused(
-      {"bench", "updat"}, 2,
-      {"no suite \"updat\"", "did you mean \"update\"?", "machine, env, rollout, update, train"});
+  expect_refused({"bench", "updat"}, 2,
+                 {"no suite \"updat\"", "did you mean \"update\"?",
+                  "machine, env, rollout, update, train, population, small-batch"});
   expect_refused({"bench", "--device", "gpu"}, 2, {"--device gpu", "\"cuda:N\""});
   expect_refused({"bench", "--device", "cpu", "--filter", "network=3x64"}, 2, {"2x64, 2x256"});
   expect_refused({"bench", "--device", "cpu", "--filter", "network"}, 2, {"KEY=VALUE"});
