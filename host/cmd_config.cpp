@@ -1,5 +1,8 @@
 #include "host/cmd_config.h"
 
+#include <fmt/format.h>
+
+#include "host/agent_values.h"
 #include "host/config_check.h"
 #include "host/config_io.h"
 #include "host/error.h"
@@ -20,8 +23,16 @@ ordered_json object_of(const ConfigProblem& problem) {
 }  // namespace
 
 int config_show(const std::string& file, const std::vector<std::string>& overrides, bool quiet,
-                std::ostream& out, std::ostream& err) {
-  const Config config = load_config(file, overrides);
+                std::ostream& out, std::ostream& err, std::optional<int64_t> agent) {
+  Config config = load_config(file, overrides);
+  if (agent) {
+    if (*agent < 0 || *agent >= config.agents) {
+      throw Error(ExitCode::kUsage, fmt::format("--agent {}: {} has {} agents, of which the first "
+                                                "is 0",
+                                                *agent, file, config.agents));
+    }
+    config = agent_config(config, *agent);
+  }
   out << to_json(config).dump(2) << '\n';
   if (!quiet) {
     for (const std::string& note : config_notes(config)) err << "note: " << note << '\n';

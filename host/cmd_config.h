@@ -2,6 +2,8 @@
 // narration to `err`. Each returns the process's exit code.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -9,9 +11,10 @@
 namespace pendula {
 
 // Prints the resolved config, every key of it, as JSON and nothing else on `out`; what is rounded
-// goes to `err` unless `quiet`. Throws Error as load_config does.
+// goes to `err` unless `quiet`. agent: of that agent alone, ready to train (host/agent_values.h).
+// Throws Error as load_config does, and for an agent that there is not.
 int config_show(const std::string& file, const std::vector<std::string>& overrides, bool quiet,
-                std::ostream& out, std::ostream& err);
+                std::ostream& out, std::ostream& err, std::optional<int64_t> agent = {});
 
 // Checks every file, each with the overrides: "configs/x.json: ok" on `out`, problems and what is
 // rounded on `err`. `json`: one object {"files": [{"file", "ok", "problems", "notes"}]} on `out`

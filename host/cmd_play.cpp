@@ -85,7 +85,10 @@ int run_play(const PlayOptions& options, std::ostream& out) {
                       : config_for_environment(options.target);
   const int agent = agent_of(player, config.agents, options.target);
   if (run) config.simd = viewed_simd(config.simd, run->run_dir);
-  if (options.seed) config.seed = *options.seed;
+  if (options.seed) {
+    config.seed = *options.seed;
+    config.per_agent.erase("/seed");
+  }
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
   const EnvironmentInfo& env = *find_environment(config.env.id);
   const auto backend = make_cpu_backend(config, 1);

@@ -128,6 +128,11 @@ struct Config {
   CheckpointConfig checkpoint;
   PopulationConfig population;
   StopConfig stop;
+  // Keys that differ between agents, by their path ("/optimizer/actor_lr"): a list of one value per
+  // agent, a distribution (host/distribution.h), or null for a noise.sigma_final that follows such
+  // a noise.sigma. The member of such a key is agent 0's; but `seed` stays what draws go by, and
+  // the first of a list. agent_config() (host/agent_values.h) gives the values of one agent.
+  std::map<std::string, nlohmann::json> per_agent;
   nlohmann::json result = nlohmann::json::object();  // what the config reached; never read
 };
 

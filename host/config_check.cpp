@@ -4,14 +4,11 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <set>
+
+#include "host/agent_values.h"
 
 namespace pendula {
-namespace {
-
-// While a rollout writes its rows, as many again must be there to sample from.
-int64_t needed_rows(const Config& config) { return 2 * config.rollout.length; }
-
-}  // namespace
 
 int64_t steps_per_iteration(const Config& config) {
   return config.env.num_envs * config.rollout.length;
@@ -24,7 +21,13 @@ int64_t iterations_of(const Config& config, int64_t steps) {
 
 int64_t ring_rows(const Config& config) { return config.replay.capacity / config.env.num_envs; }
 
-std::vector<RelationProblem> broken_relations(const Config& config) {
+namespace {
+
+// While a rollout writes its rows, as many again must be there to sample from.
+int64_t needed_rows(const Config& config) { return 2 * config.rollout.length; }
+
+// Between the keys of one agent.
+std::vector<RelationProblem> broken_of_agent(const Config& config) {
   std::vector<RelationProblem> broken;
   const int64_t rows = ring_rows(config);
   if (rows < needed_rows(config)) {
@@ -57,27 +60,6 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                                   "lower ddpg.updates_per_step or env.num_envs",
                                   per_iteration, each)});
   }
-  constexpr int64_t kMaxEpisodes = int64_t{1} << 26;
-  const int64_t episodes = std::max(config.eval.episodes, config.eval.final_episodes);
-  if (episodes > kMaxEpisodes / config.agents) {
-    broken.push_back({{"/eval/final_episodes", "/eval/episodes", "/agents"},
-                      fmt::format("{} episodes of {} agents are more than {} in one evaluation; "
-                                  "lower eval.episodes and eval.final_episodes",
-                                  episodes, config.agents, kMaxEpisodes)});
-  }
-  if (config.seed > UINT64_MAX - static_cast<uint64_t>(config.agents - 1)) {
-    broken.push_back({{"/seed", "/agents"},
-                      fmt::format("the seeds of {} agents, from {} on, go beyond 2^64 - 1; lower "
-                                  "seed",
-                                  config.agents, config.seed)});
-  }
-  const PbtConfig& pbt = config.population.pbt;
-  if (pbt.interval > 0 && config.agents < 2) {
-    broken.push_back({{"/population/pbt/interval", "/agents"},
-                      fmt::format("population-based training each {} steps needs more than one "
-                                  "agent; raise agents, or set population.pbt.interval to 0",
-                                  pbt.interval)});
-  }
   if (config.noise.decay_steps == 0 && config.noise.sigma_final != config.noise.sigma) {
     broken.push_back({{"/noise/sigma_final", "/noise/sigma", "/noise/decay_steps"},
                       fmt::format("a sigma_final of {} is never reached from a sigma of {} as "
@@ -98,6 +80,70 @@ std::vector<RelationProblem> broken_relations(const Config& config) {
                      "grow without bound, or never fade, from 2 on; lower noise.ou_theta or "
                      "noise.ou_dt",
                      config.noise.ou_theta, config.noise.ou_dt, pull)});
+  }
+  return broken;
+}
+
+// Between the keys that are the population's.
+std::vector<RelationProblem> broken_of_population(const Config& config) {
+  std::vector<RelationProblem> broken;
+  constexpr int64_t kMaxEpisodes = int64_t{1} << 26;
+  const int64_t episodes = std::max(config.eval.episodes, config.eval.final_episodes);
+  if (episodes > kMaxEpisodes / config.agents) {
+    broken.push_back({{"/eval/final_episodes", "/eval/episodes", "/agents"},
+                      fmt::format("{} episodes of {} agents are more than {} in one evaluation; "
+                                  "lower eval.episodes and eval.final_episodes",
+                                  episodes, config.agents, kMaxEpisodes)});
+  }
+  if (!config.per_agent.contains("/seed") &&
+      config.seed > UINT64_MAX - static_cast<uint64_t>(config.agents - 1)) {
+    broken.push_back({{"/seed", "/agents"},
+                      fmt::format("the seeds of {} agents, from {} on, go beyond 2^64 - 1; lower "
+                                  "seed",
+                                  config.agents, config.seed)});
+  }
+  const PbtConfig& pbt = config.population.pbt;
+  if (pbt.interval > 0 && config.agents < 2) {
+    broken.push_back({{"/population/pbt/interval", "/agents"},
+                      fmt::format("population-based training each {} steps needs more than one "
+                                  "agent; raise agents, or set population.pbt.interval to 0",
+                                  pbt.interval)});
+  }
+  return broken;
+}
+
+std::vector<RelationProblem> wrong_lengths(const Config& config) {
+  std::vector<RelationProblem> broken;
+  for (const auto& [path, spec] : config.per_agent) {
+    if (!spec.is_array() || spec.size() == static_cast<size_t>(config.agents)) continue;
+    broken.push_back(
+        {{path, "/agents"},
+         fmt::format("a list of {} values for {} agents; give one value for each agent, or set "
+                     "agents to {}",
+                     spec.size(), config.agents, spec.size())});
+  }
+  return broken;
+}
+
+}  // namespace
+
+std::vector<RelationProblem> broken_relations(const Config& config) {
+  std::vector<RelationProblem> broken = wrong_lengths(config);
+  if (!broken.empty()) return broken;
+  if (config.per_agent.empty()) {
+    broken = broken_of_agent(config);
+  } else {  // of each relation the first agent for which it does not hold
+    std::set<std::vector<std::string>> told;
+    for (int64_t k = 0; k < config.agents; ++k) {
+      for (RelationProblem& problem : broken_of_agent(agent_config(config, k))) {
+        if (!told.insert(problem.paths).second) continue;
+        problem.text = fmt::format("agent {}: {}", k, problem.text);
+        broken.push_back(std::move(problem));
+      }
+    }
+  }
+  for (RelationProblem& problem : broken_of_population(config)) {
+    broken.push_back(std::move(problem));
   }
   return broken;
 }

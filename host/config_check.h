@@ -25,7 +25,8 @@ struct RelationProblem {
   std::string text;
 };
 
-// All relations that do not hold. Every single value must be in its range. Throws nothing.
+// All relations that do not hold, for every agent: "agent 3: ..." where their values differ. Every
+// single value must be in its range. Throws nothing.
 std::vector<RelationProblem> broken_relations(const Config& config);
 
 // Sentences on what is rounded: the capacity down to whole rows; the total, the end of the warm-up

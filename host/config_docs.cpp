@@ -41,6 +41,26 @@ std::string heading(const std::string& section, const KeySpec& key) {
   return key.type == KeyType::kObject ? '`' + dotted(key.path) + '`' : "The run";
 }
 
+void write_agents(std::ostringstream& page) {
+  page
+      << "\n## Values that differ between agents\n\n"
+         "Where \"one per agent\" stands, a key takes in place of its value a list of as many\n"
+         "values as there are `agents`, or a distribution, from which each agent draws its own:\n\n"
+         "| distribution | draws |\n|---|---|\n"
+         "| `{\"log_uniform\": [1e-5, 1e-2]}` | a number whose logarithm is uniform |\n"
+         "| `{\"uniform\": [0.05, 0.3]}` | a number |\n"
+         "| `{\"int_uniform\": [32, 256]}` | an integer, both ends included |\n"
+         "| `{\"choice\": [64, 128, 256]}` | one of these |\n\n"
+         "Both ends must be in the key's range, and the keys of integers take the last two. A "
+         "draw\n"
+         "is a function of the config's `seed` (the first of a list, the default of a\n"
+         "distribution), the key's name and the agent's number: it is the same on every machine,\n"
+         "and more agents leave the first ones as they are. Agent k trains with seed + k unless\n"
+         "`seed` itself is given per agent. `pendula config show CONFIG --agent 3` prints the\n"
+         "config of one agent, which trains to the same bits alone. All other keys, as the\n"
+         "networks, the environment and `num_envs`, are one for all agents.\n";
+}
+
 void write_sections(std::ostringstream& page) {
   std::string section = "none yet";
   for (const KeySpec& key : config_keys(nullptr)) {
@@ -83,6 +103,7 @@ std::string config_markdown() {
           "                      \"url\": \"./config.schema.json\"}]\n\n"
           "What must hold between keys, as a warm-up shorter than the run, is not in it:\n"
           "`pendula config check` sees that too.\n";
+  write_agents(page);
   write_sections(page);
   write_environments(page);
   return page.str();

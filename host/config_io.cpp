@@ -6,6 +6,7 @@
 #include <set>
 #include <sstream>
 
+#include "host/agent_values.h"
 #include "host/config_check.h"
 #include "host/config_override.h"
 #include "host/config_table.h"
@@ -42,8 +43,17 @@ class Reader {
     }
     walk(root, "", config);
     // Without a decay there is one sigma: the file need not give it twice.
-    if (!places_.contains("/noise/sigma_final")) config.noise.sigma_final = config.noise.sigma;
-    check_relations(config);
+    if (!places_.contains("/noise/sigma_final")) follow_sigma(config);
+    const auto seeds = config.per_agent.find("/seed");
+    if (seeds != config.per_agent.end() && seeds->second.is_array() && !seeds->second.empty()) {
+      config.seed = seeds->second.front().get<uint64_t>();
+    }
+    if (check_relations(config) && !config.per_agent.empty()) {
+      const Config first = agent_config(config, 0);
+      config.ddpg = first.ddpg;
+      config.optimizer = first.optimizer;
+      config.noise = first.noise;
+    }
     return config;
   }
 
@@ -84,6 +94,14 @@ class Reader {
     }
   }
 
+  static void follow_sigma(Config& config) {
+    if (config.per_agent.contains("/noise/sigma")) {
+      config.per_agent["/noise/sigma_final"] = nullptr;
+    } else {
+      config.noise.sigma_final = config.noise.sigma;
+    }
+  }
+
   void walk(const JsonValue& object, const std::string& prefix, Config& config) {
     for (const JsonMember& member : object.members) {
       const std::string path = prefix + "/" + member.key;
@@ -113,9 +131,10 @@ class Reader {
     }
   }
 
-  // A relation between values of which one is wrong says nothing.
-  void check_relations(const Config& config) {
-    for (const RelationProblem& broken : broken_relations(config)) {
+  // A relation between values of which one is wrong says nothing. True where all of them hold.
+  bool check_relations(const Config& config) {
+    const std::vector<RelationProblem> all = broken_relations(config);
+    for (const RelationProblem& broken : all) {
       std::string place = file_name_;
       std::string path = broken.paths.front();
       bool known = true;
@@ -130,6 +149,7 @@ class Reader {
       }
       problems.push_back({place, path, broken.text, ConfigProblem::Kind::kRelation});
     }
+    return all.empty();
   }
 
   const std::string& file_name_;
@@ -219,7 +239,10 @@ Config parse_config(const std::string& text, const std::string& file_name,
 ordered_json to_json(const Config& config) {
   ordered_json out = ordered_json::object();
   for (const KeySpec& key : config_keys(find_environment(config.env.id))) {
-    out[ordered_json::json_pointer(key.path)] = key.get(config);
+    const json value = key.get(config);
+    // A sigma_final that follows a sigma of each agent: left out, it is read as that again.
+    if (value.is_null() && !key.nullable) continue;
+    out[ordered_json::json_pointer(key.path)] = value;
   }
   return out;
 }

@@ -33,7 +33,8 @@ Config load_config(const std::string& path, const std::vector<std::string>& over
 Config parse_config(const std::string& text, const std::string& file_name,
                     const std::vector<std::string>& overrides = {});
 
-// Every key with its value, in the order of the table. parse_config of it gives an equal config.
+// Every key with its value, in the order of the table; without a noise.sigma_final that follows a
+// noise.sigma of each agent. parse_config of it gives an equal config.
 nlohmann::ordered_json to_json(const Config& config);
 
 // A key whose value differs between two configs. Where one's environment lacks the key, in_a or

@@ -75,6 +75,7 @@ std::string allowed_text(const KeySpec& key) {
       text = "an object";
       break;
   }
+  if (key.per_agent) text += ", or one per agent";
   return key.nullable ? text + ", or null" : text;
 }
 

@@ -39,6 +39,7 @@ struct KeySpec {
   std::vector<std::string> later_words;  // kWord: what a later version will allow
   int max_items = 0;                     // kIntegerList
   bool nullable = false;
+  bool per_agent = false;    // takes a list or a distribution too (host/distribution.h)
   std::string unit;          // "" where there is none
   std::string help;          // one sentence, no full stop
   std::string default_text;  // where the struct's default says too little
@@ -50,7 +51,8 @@ struct KeySpec {
 
   std::function<nlohmann::json(const Config&)> get;
   // The value must have been checked (host/config_value.h): an int64_t, uint64_t, double, string,
-  // array or object according to `type`, or null where `nullable`.
+  // array or object according to `type`, or null where `nullable`. With `per_agent` also a list or
+  // a distribution, which both `get` and `set` have in Config::per_agent.
   std::function<void(Config&, const nlohmann::json&)> set;
 };
 

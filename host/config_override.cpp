@@ -2,6 +2,10 @@
 
 #include <nlohmann/json.hpp>
 
+#include "host/agent_values.h"
+#include "host/config_table.h"
+#include "host/distribution.h"
+
 namespace pendula {
 namespace {
 
@@ -51,16 +55,25 @@ JsonValue nested(const std::vector<std::string>& parts, JsonValue value) {
   return value;
 }
 
+// Whether an object at `pointer` is one value, and no keys to add to those that are there.
+bool takes_distribution(const std::string& pointer) {
+  static const std::vector<KeySpec> keys = config_keys(nullptr);
+  const KeySpec* key = find_key(keys, pointer);
+  return key != nullptr && key->per_agent;
+}
+
 void merge(JsonValue& into, JsonValue from, const std::string& pointer,
            std::vector<ConfigProblem>& problems) {
-  if (from.kind != JsonValue::Kind::kObject) {
+  if (from.kind != JsonValue::Kind::kObject || takes_distribution(pointer)) {
     into = std::move(from);
     return;
   }
   if (into.kind != JsonValue::Kind::kObject) {
-    problems.push_back(
-        {from.place, pointer,
-         shown(into) + " (" + into.place + ") is not an object and has no keys to override"});
+    const bool distribution = from.members.size() == 1 && is_distribution(from.members[0].key);
+    problems.push_back({from.place, pointer,
+                        shown(into) + " (" + into.place +
+                            ") is not an object and has no keys to override" +
+                            (distribution ? "; " + one_for_all_text(pointer) : "")});
     return;
   }
   for (JsonMember& member : from.members) {

@@ -7,6 +7,7 @@
 
 #include "host/config_io.h"
 #include "host/config_table.h"
+#include "host/distribution.h"
 #include "host/environments.h"
 
 namespace pendula {
@@ -54,8 +55,8 @@ ordered_json integer_schema(const Range& range) {
   return schema;
 }
 
-// What checked_value (host/config_value.h) accepts for this key.
-ordered_json value_schema(const KeySpec& key) {
+// What checked_value (host/config_value.h) accepts as one value of this key.
+ordered_json one_value_schema(const KeySpec& key) {
   ordered_json schema;
   switch (key.type) {
     case KeyType::kInteger:
@@ -94,6 +95,26 @@ ordered_json value_schema(const KeySpec& key) {
     if (schema.contains("enum")) schema["enum"].push_back(nullptr);
   }
   return schema;
+}
+
+ordered_json value_schema(const KeySpec& key) {
+  const ordered_json one = one_value_schema(key);
+  if (!key.per_agent) return one;
+  ordered_json distributions = ordered_json::object();
+  for (const std::string& name : distributions_of(key)) {
+    distributions[name] = {{"type", "array"},
+                           {"items", one_value_schema(number_in(key, name))},
+                           {"minItems", name == "choice" ? 1 : 2}};
+    if (name != "choice") distributions[name]["maxItems"] = 2;
+  }
+  return {{"anyOf",
+           {one,
+            {{"type", "array"}, {"items", one}},
+            {{"type", "object"},
+             {"properties", distributions},
+             {"additionalProperties", false},
+             {"minProperties", 1},
+             {"maxProperties", 1}}}}};
 }
 
 // `defaults` has the environment of which the key may be a parameter.

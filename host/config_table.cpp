@@ -100,6 +100,24 @@ KeySpec enum_word(const char* path, Field field, std::vector<std::string> words,
   return key;
 }
 
+// A key that may differ between agents.
+KeySpec per_agent(KeySpec key) {
+  key.per_agent = true;
+  key.get = [path = key.path, member = key.get](const Config& config) {
+    const auto found = config.per_agent.find(path);
+    return found == config.per_agent.end() ? member(config) : found->second;
+  };
+  key.set = [path = key.path, member = key.set](Config& config, const json& value) {
+    config.per_agent.erase(path);
+    if (value.is_number()) {
+      member(config, value);
+    } else {
+      config.per_agent[path] = value;
+    }
+  };
+  return key;
+}
+
 KeySpec later(KeySpec key, std::vector<std::string> words) {
   key.later_words = std::move(words);
   return key;
@@ -157,8 +175,8 @@ void append(std::vector<KeySpec>& keys, std::vector<KeySpec> more) {
 }
 
 std::vector<KeySpec> run_keys() {
-  KeySpec seed = key_of("/seed", KeyType::kSeed, FIELD(seed), "",
-                        "seed of all random numbers; agent k uses seed + k");
+  KeySpec seed = per_agent(key_of("/seed", KeyType::kSeed, FIELD(seed), "",
+                                  "seed of all random numbers; agent k uses seed + k"));
   return {
       text("/name", FIELD(name), "[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}",
            "1 to 100 letters, digits, '.', '_' and '-', not '.' first", "name of the run's folder"),
@@ -220,23 +238,24 @@ std::vector<KeySpec> learning_keys() {
       enum_word<Activation>("/critic/activation", FIELD(critic.activation), activations,
                             activation),
       enum_word<Init>("/critic/init", FIELD(critic.init), inits, init),
-      number("/ddpg/gamma", FIELD(ddpg.gamma), closed(0, 1), "", "discount per step"),
-      number("/ddpg/tau", FIELD(ddpg.tau), above(0, 1), "",
-             "share of the new parameters in an update of the targets; 1: a copy"),
+      per_agent(number("/ddpg/gamma", FIELD(ddpg.gamma), closed(0, 1), "", "discount per step")),
+      per_agent(number("/ddpg/tau", FIELD(ddpg.tau), above(0, 1), "",
+                       "share of the new parameters in an update of the targets; 1: a copy")),
       integer("/ddpg/target_update_interval", FIELD(ddpg.target_update_interval), closed(1, 1e9),
               "updates", "updates from one update of the targets to the next"),
-      integer("/ddpg/batch_size", FIELD(ddpg.batch_size), closed(1, 1048576), "transitions",
-              "transitions of one update, drawn with replacement"),
-      number("/ddpg/updates_per_step", FIELD(ddpg.updates_per_step), above(0, 1024), "updates",
-             "updates per environment step; 0.25 is one update every four steps"),
+      per_agent(integer("/ddpg/batch_size", FIELD(ddpg.batch_size), closed(1, 1048576),
+                        "transitions", "transitions of one update, drawn with replacement")),
+      per_agent(number("/ddpg/updates_per_step", FIELD(ddpg.updates_per_step), above(0, 1024),
+                       "updates",
+                       "updates per environment step; 0.25 is one update every four steps")),
       enum_word<Loss>("/ddpg/loss", FIELD(ddpg.loss), {"mse", "huber"},
                       "loss of the critic; huber has delta 1"),
       number("/ddpg/reward_scale", FIELD(ddpg.reward_scale), above(0, 1e6), "",
              "factor on the reward in updates, not in reports"),
-      number("/optimizer/actor_lr", FIELD(optimizer.actor_lr), above(0, 10), "",
-             "Adam's step size for the actor"),
-      number("/optimizer/critic_lr", FIELD(optimizer.critic_lr), above(0, 10), "",
-             "Adam's step size for the critic"),
+      per_agent(number("/optimizer/actor_lr", FIELD(optimizer.actor_lr), above(0, 10), "",
+                       "Adam's step size for the actor")),
+      per_agent(number("/optimizer/critic_lr", FIELD(optimizer.critic_lr), above(0, 10), "",
+                       "Adam's step size for the critic")),
       number("/optimizer/beta1", FIELD(optimizer.beta1), below(0, 1), "",
              "decay of Adam's mean of the gradient"),
       number("/optimizer/beta2", FIELD(optimizer.beta2), below(0, 1), "",
@@ -252,27 +271,31 @@ std::vector<KeySpec> learning_keys() {
 
 std::vector<KeySpec> data_keys() {
   KeySpec sigma_final =
-      number("/noise/sigma_final", FIELD(noise.sigma_final), closed(0, 10), "action bound",
-             "standard deviation after decay_steps, reached linearly");
+      per_agent(number("/noise/sigma_final", FIELD(noise.sigma_final), closed(0, 10),
+                       "action bound", "standard deviation after decay_steps, reached linearly"));
   sigma_final.default_text = "the value of sigma";
   return {
       enum_word<NoiseType>("/noise/type", FIELD(noise.type), {"gaussian", "ou"},
                            "noise on the actions; ou: Ornstein-Uhlenbeck, which starts at 0 with "
                            "each episode"),
-      number("/noise/sigma", FIELD(noise.sigma), closed(0, 10), "action bound",
-             "standard deviation at the start; of ou: of its increments, per square root of time"),
+      per_agent(number(
+          "/noise/sigma", FIELD(noise.sigma), closed(0, 10), "action bound",
+          "standard deviation at the start; of ou: of its increments, per square root of time")),
       sigma_final,
-      integer("/noise/decay_steps", FIELD(noise.decay_steps), closed(0, kMaxSteps), "steps",
-              "steps from sigma to sigma_final; 0: sigma all the time"),
-      number("/noise/sigma_ladder", FIELD(noise.sigma_ladder), closed(0, 1000), "",
-             "sigma of the last environment over that of the first, even steps in between; 1: all "
-             "alike"),
-      number("/noise/ou_theta", FIELD(noise.ou_theta), closed(0, 1000), "",
-             "how fast ou noise goes back to 0: nu <- (1 - ou_theta ou_dt) nu + sigma sqrt(ou_dt) "
-             "eps"),
-      number("/noise/ou_dt", FIELD(noise.ou_dt), above(0, 1000), "", "time of one step in that"),
-      number("/noise/epsilon", FIELD(noise.epsilon), closed(0, 1), "",
-             "probability of a uniformly random action"),
+      per_agent(integer("/noise/decay_steps", FIELD(noise.decay_steps), closed(0, kMaxSteps),
+                        "steps", "steps from sigma to sigma_final; 0: sigma all the time")),
+      per_agent(number(
+          "/noise/sigma_ladder", FIELD(noise.sigma_ladder), closed(0, 1000), "",
+          "sigma of the last environment over that of the first, even steps in between; 1: all "
+          "alike")),
+      per_agent(number(
+          "/noise/ou_theta", FIELD(noise.ou_theta), closed(0, 1000), "",
+          "how fast ou noise goes back to 0: nu <- (1 - ou_theta ou_dt) nu + sigma sqrt(ou_dt) "
+          "eps")),
+      per_agent(number("/noise/ou_dt", FIELD(noise.ou_dt), above(0, 1000), "",
+                       "time of one step in that")),
+      per_agent(number("/noise/epsilon", FIELD(noise.epsilon), closed(0, 1), "",
+                       "probability of a uniformly random action")),
       integer("/replay/capacity", FIELD(replay.capacity), closed(1, 1e12), "transitions",
               "size of each agent's ring; rounded down to whole rows of num_envs"),
       integer("/replay/warmup_steps", FIELD(replay.warmup_steps), closed(1, kMaxSteps), "steps",

@@ -6,6 +6,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "host/agent_values.h"
+#include "host/distribution.h"
 #include "host/suggest.h"
 
 namespace pendula {
@@ -24,8 +26,11 @@ struct Check {
     problems.push_back({value.place, pointer, text});
     return std::nullopt;
   }
+  // What looks like values for several agents gets to know which keys take them.
   std::nullopt_t wrong_type() const {
-    return fail(shown(value) + " is the wrong type; allowed: " + allowed_text(key));
+    const bool several = value.kind != JsonValue::Kind::kScalar && !key.per_agent;
+    return fail(shown(value) + " is the wrong type; allowed: " + allowed_text(key) +
+                (several ? "; " + one_for_all_text(key.path) : ""));
   }
 };
 
@@ -142,16 +147,11 @@ std::optional<json> checked_words(const Check& check) {
   return good ? std::optional(list) : std::nullopt;
 }
 
-}  // namespace
-
-std::string ConfigProblem::line() const {
-  return place + ": " + (pointer.empty() ? "" : pointer + ": ") + text;
-}
-
-std::optional<json> checked_value(const KeySpec& key, const JsonValue& value,
-                                  std::vector<ConfigProblem>& problems) {
+// One value, of one agent or of all.
+std::optional<json> checked_one(const Check& check) {
+  const KeySpec& key = check.key;
+  const JsonValue& value = check.value;
   if (value.faulty) return std::nullopt;
-  const Check check{key, value, key.path, problems};
   if (value.is_null()) {
     if (key.nullable) return json(nullptr);
     return check.fail("null is not allowed; allowed: " + allowed_text(key) +
@@ -177,6 +177,86 @@ std::optional<json> checked_value(const KeySpec& key, const JsonValue& value,
       return plain_json(value);
   }
   return std::nullopt;
+}
+
+// Each item of a list as one value of `key`.
+std::optional<json> checked_items(const KeySpec& key, const Check& list) {
+  json items = json::array();
+  for (size_t i = 0; i < list.value.items.size(); ++i) {
+    const std::string pointer = json_pointer(list.pointer, std::to_string(i));
+    const auto item = checked_one({key, list.value.items[i], pointer, list.problems});
+    if (item) items.push_back(*item);
+  }
+  if (items.size() < list.value.items.size()) return std::nullopt;
+  return items;
+}
+
+std::string quoted_list(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "\"" : ", \"") + word + '"';
+  return text;
+}
+
+// {"uniform": [0.1, 0.3]} and its like (host/distribution.h).
+std::optional<json> checked_distribution(const Check& check) {
+  const std::vector<JsonMember>& members = check.value.members;
+  for (const JsonMember& member : members) {
+    if (member.value.faulty) return std::nullopt;
+  }
+  const std::vector<std::string> known = distributions_of(check.key);
+  if (members.size() != 1) {
+    return check.fail("an object of " + std::to_string(members.size()) +
+                      " members; a distribution has one, which is one of " + quoted_list(known));
+  }
+  const auto& [name, place, numbers] = members.front();
+  const Check inside{check.key, numbers, json_pointer(check.pointer, name), check.problems};
+  if (std::find(known.begin(), known.end(), name) == known.end()) {
+    check.problems.push_back(
+        {place, inside.pointer,
+         (is_distribution(name)
+              ? "draws fractions, and " + dotted(check.key.path) + " takes integers"
+              : "unknown distribution") +
+             "; allowed: " + quoted_list(known) +
+             did_you_mean(nearest(name, known, plausible_edits(name)))});
+    return std::nullopt;
+  }
+  const bool choice = name == "choice";
+  const size_t count = numbers.items.size();
+  if (numbers.kind != JsonValue::Kind::kList || (choice ? count == 0 : count != 2)) {
+    return inside.fail(
+        (numbers.kind == JsonValue::Kind::kList ? "a list of " + std::to_string(count)
+                                                : shown(numbers)) +
+        " is wrong; allowed: " + (choice ? "a list of one or more values" : "[low, high]"));
+  }
+  const auto values = checked_items(number_in(check.key, name), inside);
+  if (!values) return std::nullopt;
+  if (!choice && !(values->at(0) < values->at(1))) {
+    check.problems.push_back({numbers.place, inside.pointer,
+                              "low must be below high, but " + shown(numbers.items[0]) +
+                                  " is not below " + shown(numbers.items[1]),
+                              ConfigProblem::Kind::kRelation});
+    return std::nullopt;
+  }
+  return json{{name, *values}};
+}
+
+}  // namespace
+
+std::string ConfigProblem::line() const {
+  return place + ": " + (pointer.empty() ? "" : pointer + ": ") + text;
+}
+
+std::optional<json> checked_value(const KeySpec& key, const JsonValue& value,
+                                  std::vector<ConfigProblem>& problems) {
+  if (value.faulty) return std::nullopt;
+  const Check check{key, value, key.path, problems};
+  if (key.per_agent && value.kind == JsonValue::Kind::kList) {
+    KeySpec one = key;
+    one.per_agent = false;
+    return checked_items(one, check);
+  }
+  if (key.per_agent && value.kind == JsonValue::Kind::kObject) return checked_distribution(check);
+  return checked_one(check);
 }
 
 }  // namespace pendula

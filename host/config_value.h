@@ -26,8 +26,9 @@ struct ConfigProblem {
   std::string line() const;
 };
 
-// The value in the form that KeySpec::set takes. What is wrong is added to `problems`; then the
-// result is empty. Throws nothing.
+// The value in the form that KeySpec::set takes: of a key that may differ between agents also a
+// list of any length or a distribution. What is wrong is added to `problems`; then the result is
+// empty. Throws nothing.
 std::optional<nlohmann::json> checked_value(const KeySpec& key, const JsonValue& value,
                                             std::vector<ConfigProblem>& problems);
 

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <limits>
 #include <new>
+#include <optional>
 
 #include "bench/cmd_bench.h"
 #include "host/cmd_config.h"
@@ -217,12 +218,15 @@ int run(int argc, char** argv) {
     for (const std::string& a : config_args) (is_override(a) ? overrides : files).push_back(a);
     return files;
   };
-  config_verb_of_files("show", "Print the resolved config, every key of it")->callback([&] {
+  std::optional<int64_t> config_agent;
+  CLI::App* show_cmd = config_verb_of_files("show", "Print the resolved config, every key of it");
+  show_cmd->add_option("--agent", config_agent, "Print the config of this agent alone, from 0");
+  show_cmd->callback([&] {
     std::string file;
     std::vector<std::string> overrides;
     split(config_args, file, overrides);
     if (file.empty()) throw Error(ExitCode::kUsage, "config show needs a CONFIG");
-    code = config_show(file, overrides, config_quiet, std::cout, std::cerr);
+    code = config_show(file, overrides, config_quiet, std::cout, std::cerr, config_agent);
   });
   config_verb_of_files("check", "Check configs, all errors at once")->callback([&] {
     std::vector<std::string> overrides;

@@ -4,6 +4,7 @@
 #include <bit>
 #include <cmath>
 
+#include "host/agent_values.h"
 #include "host/error.h"
 
 namespace pendula {
@@ -187,7 +188,14 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.policy_lag = static_cast<int32_t>(c.rollout.policy_lag);
   p.max_episode_steps = c.env.max_episode_steps > 0 ? static_cast<int32_t>(c.env.max_episode_steps)
                                                     : env.max_episode_steps;
-  p.batch_size = static_cast<int32_t>(c.ddpg.batch_size);
+  uint64_t batch_size = 0;
+  double updates_per_step = 0;
+  for (int k = 0; k < p.agents; ++k) {
+    const AgentHyper h = agent_hyper(c, k);
+    batch_size = std::max(batch_size, h.batch_size);
+    updates_per_step = std::max(updates_per_step, h.updates_per_step);
+  }
+  p.batch_size = static_cast<int32_t>(batch_size);
   p.partials = std::min(batch_tiles(static_cast<uint64_t>(p.batch_size)), kMaxPartials);
   p.env_tiles = (p.num_envs + kRows - 1) / kRows;
   p.loss = c.ddpg.loss;
@@ -209,8 +217,7 @@ PlannedRun make_plan(const Config& c, const EnvironmentInfo& env, int element_by
   p.actor_chunks = chunks(p.actor.count);
   p.critic_chunks = chunks(p.critic.count);
   p.warmup_steps = iterations_for(c, c.replay.warmup_steps) * steps_per_iteration(p);
-  const double updates =
-      std::ceil(static_cast<double>(steps_per_iteration(p)) * c.ddpg.updates_per_step);
+  const double updates = std::ceil(static_cast<double>(steps_per_iteration(p)) * updates_per_step);
   const double work = static_cast<double>(p.batch_size) * (p.actor.count + p.critic.count);
   const double slots = std::clamp(kSliceWork / work, 1.0, 1.0 * kMaxUpdateSlots);
   p.slices = static_cast<int32_t>(std::max(1.0, std::ceil(updates / std::floor(slots))));
@@ -229,7 +236,9 @@ std::vector<double> env_param_values(const Config& config, const EnvironmentInfo
   return values;
 }
 
-AgentHyper agent_hyper(const Config& c, int index) {
+AgentHyper agent_hyper(const Config& population, int index) {
+  if (!population.per_agent.empty()) return agent_hyper(agent_config(population, index), 0);
+  const Config& c = population;
   AgentHyper h{};
   h.seed = c.seed + static_cast<uint64_t>(index);
   h.batch_size = static_cast<uint64_t>(c.ddpg.batch_size);

@@ -2,10 +2,18 @@
 
 #include <algorithm>
 
+#include "host/agent_values.h"
+#include "host/distribution.h"
 #include "host/suggest.h"
 
 namespace pendula {
 namespace {
+
+std::string joined(const std::vector<std::string>& words) {
+  std::string text;
+  for (const std::string& word : words) text += (text.empty() ? "" : ", ") + word;
+  return text;
+}
 
 // The names of the keys and sections that stand directly in the object at `prefix`.
 std::vector<std::string> names_in(const std::vector<KeySpec>& keys, const std::string& prefix) {
@@ -64,6 +72,11 @@ std::string unknown_key_text(const std::vector<KeySpec>& keys, const std::string
     const std::string ids = environments_with(word);
     if (!ids.empty()) return "unknown key; a parameter of " + ids + ", not of \"" + env_id + '"';
   }
+  if (is_distribution(word)) {
+    return "unknown key; a distribution stands in the place of a number that may differ between "
+           "agents: " +
+           joined(keys_that_may_differ());
+  }
   const std::vector<std::string> here = names_in(keys, prefix);
   const int edits = plausible_edits(word);
   // From the most to the least likely mistake: a slip of the finger, the wrong object, a word half
@@ -73,9 +86,7 @@ std::string unknown_key_text(const std::vector<KeySpec>& keys, const std::string
   if (candidates.empty()) candidates = nearest(word, here, edits);
   if (candidates.empty()) candidates = nearest_anywhere(keys, word, edits);
   if (!candidates.empty()) return "unknown key" + did_you_mean(candidates);
-  std::string known;
-  for (const std::string& name : here) known += (known.empty() ? "" : ", ") + name;
-  return "unknown key; known here: " + known;
+  return "unknown key; known here: " + joined(here);
 }
 
 }  // namespace pendula

@@ -149,7 +149,11 @@ TEST(ConfigKeys, WrongTypesAreRefused) {
   };
   for (const KeySpec& key : all_keys()) {
     for (const auto& c : cases) {
-      if (c.right_for.count(key.type) == 0) expect_refused(key, c.text, "wrong type");
+      if (c.right_for.count(key.type) > 0) continue;
+      // Of several agents (tests/agent_values_test.cpp): [7] may be right, and {} is empty.
+      if (key.per_agent && c.text[0] == '[') continue;
+      const bool empty = key.per_agent && c.text[0] == '{';
+      expect_refused(key, c.text, empty ? "an object of 0 members" : "wrong type");
     }
     if (key.type == KeyType::kIntegerList) {
       for (const char* item : {"true", "\"7\"", "[7]", "{}", "null"}) {

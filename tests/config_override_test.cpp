@@ -30,8 +30,8 @@ TEST(Overrides, TheLastWinsAndMendsWhatTheFileHasWrong) {
 
 TEST(Overrides, ReportThemselvesAsThePlace) {
   const auto one = [](const std::string& override, const std::string& part) {
-    expect_problem("{\"seed\": 1, \"replay\": {}}", "override " + override + ": ", part,
-                   {override});
+    expect_problem("{\"seed\": 1, \"agents\": 1, \"replay\": {}}", "override " + override + ": ",
+                   part, {override});
   };
   one("ddpg.gama=0.98", "/ddpg/gama: unknown key; did you mean \"gamma\"?");
   one("dpg.gamma=0.98", "/dpg: unknown key; did you mean \"ddpg\"?");
@@ -40,7 +40,8 @@ TEST(Overrides, ReportThemselvesAsThePlace) {
   one("ddpg.gamma=abc", "\"abc\" is the wrong type");
   one("ddpg.gamma=", "\"\" is the wrong type");
   one("ddpg.gamma=null", "null is not allowed");
-  one("seed.x=3", "/seed: 1 (f:1:10) is not an object");
+  one("agents.x=3", "/agents: 1 (f:1:23) is not an object");
+  one("seed.x=3", "/seed/x: unknown distribution");
   one("replay=3", "/replay: 3 is the wrong type");
   one("result={\"a\":1,\"a\":2}", "duplicate key");
   for (const char* bad : {"", "=", "=3", "ddpg.gamma", ".ddpg=1", "ddpg.=1", "ddpg..gamma=1"}) {

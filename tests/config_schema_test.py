@@ -20,7 +20,8 @@ import jsonschema
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
 from config_texts import (  # noqa: E402
-    ODD, ODD_NAMES, STRINGS, around, dump, inside, keys_of_page, nested, odd_values, place_of, spellings)
+    DISTRIBUTIONS, ODD, ODD_NAMES, STRINGS, around, dump, inside, keys_of_page, nested, odd_values, place_of,
+    spellings)
 
 BINARY = str(pathlib.Path(os.environ.get("PENDULA_BINARY", ROOT / "build/test/pendula")).resolve())
 BATCH = 500  # files of one process
@@ -151,6 +152,20 @@ class ConfigSchema(unittest.TestCase):
         self.assertGreater(len(verdicts) - sum(verdicts), 500)
 
     def good_value(self, rng, key):
+        if key.per_agent and rng.random() < 0.3:
+            name = rng.choice((None, "choice", *DISTRIBUTIONS))
+            values = [self.one_good_value(rng, key) for _ in range(rng.randint(1, 5))]
+            if name == "uniform" and key.whole:
+                name = "choice"
+            if name in ("log_uniform", "uniform", "int_uniform"):
+                whole = key.whole or name == "int_uniform"
+                high = min(int(key.high), 2 ** 64 - 1)
+                values = [1, high] if whole else [key.high / 4, key.high / 2]
+                name = "int_uniform" if whole else name
+            return {name: values} if name else values
+        return self.one_good_value(rng, key)
+
+    def one_good_value(self, rng, key):
         if key.nullable and rng.random() < 0.3:
             return None
         if key.kind == "integer":

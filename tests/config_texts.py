@@ -29,6 +29,7 @@ class Key:
         self.path, self.env, self.has_default = path, env, default.startswith("`")
         self.default = json.loads(default.strip("`")) if self.has_default else None
         self.nullable = allowed.endswith(", or null")
+        self.per_agent = ", or one per agent" in allowed
         self.range = re.search(r"([\[(])([^\[(,]+), ([^\])]+)([\])])", allowed)
         self.words = re.findall(r'"([^"]*)"', allowed)
         self.kind = next((kind for begin, kind in (
@@ -140,6 +141,18 @@ def nested(depth, inside=7):
     return {"a": inside}
 
 
+def distributions(numbers):
+    """Distributions of these numbers, and what only looks like one."""
+    found = []
+    for name in DISTRIBUTIONS:
+        found += [{name: [number, 0.75]} for number in numbers]
+        found += [{name: [0.25, number]} for number in numbers]
+    for name in DISTRIBUTIONS + ["unifrom", "Choice", "", "seed"]:
+        found += [{name: value} for value in ([], [1], [1, 2], [1, 2, 3], [0.5], 1, None, {})]
+    return found + [{"uniform": [0.25, 0.5], "choice": [1]}, {"choice": [1], "": None}]
+
+
+DISTRIBUTIONS = ["log_uniform", "uniform", "int_uniform", "choice"]
 SPELT_NUMBERS = [form for number in NUMBERS for form in spellings(number)]
 ODD = NUMBERS + STRINGS + LISTS + OTHERS + [
     Raw("1e3"), Raw("1.0"), Raw("1e999"), Raw("-1e999"), Raw("-0"), Raw("-0.0"), nested(1), nested(40),
@@ -154,6 +167,9 @@ def odd_values(key):
     if key.kind in ("integer", "number"):
         near = [value for bound in (key.low, key.high) for value in around(bound)]
         values = values + SPELT_NUMBERS + [form for value in near for form in spellings(value)]
+    if key.per_agent:
+        near = [Raw(dump(value)) for value in [key.low, key.high, *around(key.low), *around(key.high)]]
+        values = values + [[value] for value in near] + distributions(near + [7, "7", None, [7]])
     if key.kind == "object":  # no one looks into it, but the schema takes 1e999 for a number
         values = [value for value in values if "1e999" not in dump(value)]
     return values
