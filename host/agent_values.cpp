@@ -51,6 +51,16 @@ Config agent_config(const Config& config, int64_t agent) {
   return own;
 }
 
+nlohmann::ordered_json agent_values(const Config& own, const std::vector<std::string>& keys) {
+  nlohmann::ordered_json values = nlohmann::ordered_json::object();
+  for (const std::string& name : keys) {
+    for (const KeySpec& key : rows_that_may_differ()) {
+      if (dotted(key.path) == name) values[name] = key.get(own);
+    }
+  }
+  return values;
+}
+
 std::vector<std::string> differing_keys(const Config& config) {
   std::vector<std::string> names;
   for (const KeySpec& key : rows_that_may_differ()) {

@@ -21,6 +21,9 @@ std::string one_for_all_text(const std::string& path);
 // has in the population. A list must have an item for the agent; throws std::out_of_range.
 Config agent_config(const Config& config, int64_t agent);
 
+// The values of these keys in the config of one agent: {"optimizer.actor_lr": 0.001, ...}.
+nlohmann::ordered_json agent_values(const Config& own, const std::vector<std::string>& keys);
+
 // The keys with a list or a distribution, in the order of the table: "optimizer.actor_lr". Without
 // noise.sigma_final where it only follows noise.sigma.
 std::vector<std::string> differing_keys(const Config& config);

@@ -12,6 +12,7 @@
 
 #include "bench/cmd_bench.h"
 #include "host/cmd_config.h"
+#include "host/cmd_sweep.h"
 #include "host/commands.h"
 #include "host/config_docs.h"
 #include "host/config_io.h"
@@ -44,6 +45,19 @@ void split(const std::vector<std::string>& args, std::string& file,
   }
 }
 
+// The config to train: that of a run to resume, or of a file.
+Config config_to_train(const char* verb, const TrainOptions& options, const std::string& file,
+                       const std::vector<std::string>& overrides) {
+  if (!options.resume.empty()) {
+    return resumed_config(resolve_run(options.resume, options.parent).run_dir, file, overrides);
+  }
+  if (!file.empty()) return load_config(file, overrides);
+  throw Error(ExitCode::kUsage,
+              fmt::format("{0} needs a CONFIG, e.g. pendula {0} configs/pendulum{1}.json, or "
+                          "--resume RUN",
+                          verb, verb == std::string("sweep") ? "-sweep" : ""));
+}
+
 struct TrainArguments {
   std::vector<std::string> args;
   std::string device;
@@ -62,16 +76,7 @@ int run_train(TrainArguments& a) {
     throw Error(ExitCode::kUsage,
                 "--resume goes on with a run, --init-from starts a new one: say one of them");
   }
-  Config config;
-  if (!a.options.resume.empty()) {
-    config =
-        resumed_config(resolve_run(a.options.resume, a.options.parent).run_dir, file, overrides);
-  } else if (file.empty()) {
-    throw Error(ExitCode::kUsage,
-                "train needs a CONFIG, e.g. pendula train configs/pendulum.json, or --resume RUN");
-  } else {
-    config = load_config(file, overrides);
-  }
+  const Config config = config_to_train("train", a.options, file, overrides);
   ::signal(SIGPIPE, SIG_IGN);  // whoever reads the narration may go; the training stays
   const TrainOutcome outcome = train(config, a.options);
   if (!outcome.result.is_object()) return static_cast<int>(outcome.code);
@@ -91,6 +96,24 @@ int run_train(TrainArguments& a) {
         number("time/total_timesteps"), number("time/time_elapsed"), outcome.run_dir.string());
   }
   return static_cast<int>(outcome.code);
+}
+
+struct SweepArguments {
+  std::vector<std::string> args;
+  std::string device;
+  int64_t agents = 0;
+  SweepOptions options;
+};
+
+int run_sweep(SweepArguments& a) {
+  std::string file;
+  std::vector<std::string> overrides;
+  split(a.args, file, overrides);
+  if (!a.device.empty()) overrides.push_back("device=" + a.device);
+  if (a.agents > 0) overrides.push_back("agents=" + std::to_string(a.agents));
+  const Config config = config_to_train("sweep", a.options.train, file, overrides);
+  ::signal(SIGPIPE, SIG_IGN);
+  return run_sweep(config, a.options, std::cout);
 }
 
 // Help with the examples on top: people read the top, and CLI11 has its footer last.
@@ -155,6 +178,32 @@ int run(int argc, char** argv) {
   train_cmd->add_flag("--quiet", t.options.quiet, "No progress, no notes");
   train_cmd->add_flag("--json", t.json, "Print the result as one JSON object");
   train_cmd->callback([&] { code = run_train(t); });
+
+  SweepArguments w;
+  CLI::App* sweep_cmd =
+      app.add_subcommand("sweep", "Train agents whose values differ, in one run, and rank them.");
+  sweep_cmd->footer(
+      "  pendula sweep configs/pendulum-sweep.json\n"
+      "  pendula sweep configs/pendulum.json --agents 64 "
+      "'optimizer.actor_lr={\"log_uniform\": [1e-4, 1e-2]}'\n"
+      "  pendula sweep --resume latest\n");
+  sweep_cmd->add_option("CONFIG", w.args, "Config file, and overrides path=value");
+  sweep_cmd->add_option("--agents", w.agents, "Agents to train (over the config's)")
+      ->check(CLI::Range(2, 65536));
+  sweep_cmd->add_option("--top", w.options.top, "Rows of each table")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 65536));
+  sweep_cmd->add_option("--resume", w.options.train.resume, "RUN to go on with, or to rank again");
+  sweep_cmd->add_option("--run-dir", w.options.train.parent, "Parent of the run directories")
+      ->capture_default_str();
+  sweep_cmd->add_option("--device", w.device, "auto, cpu, cuda or cuda:N (over the config's)");
+  sweep_cmd
+      ->add_option("--threads", w.options.train.threads,
+                   "CPU threads (as many as are useful); the result is the same")
+      ->check(CLI::Range(1, 1024));
+  sweep_cmd->add_flag("--quiet", w.options.train.quiet, "No progress, no notes");
+  sweep_cmd->add_flag("--json", w.options.json, "Print what sweep.json holds");
+  sweep_cmd->callback([&] { code = run_sweep(w); });
 
   EvalOptions e;
   CLI::App* eval_cmd = app.add_subcommand("eval", "Evaluate a run's policy, without noise.");

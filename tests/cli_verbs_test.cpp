@@ -204,6 +204,7 @@ TEST_F(CliVerbsTest, VersionIsOneLineOrOneObject) {
 TEST_F(CliVerbsTest, HelpBeginsWithExamples) {
   for (const std::vector<std::string>& verb : {std::vector<std::string>{},
                                                {"train"},
+                                               {"sweep"},
                                                {"eval"},
                                                {"play"},
                                                {"config"},
