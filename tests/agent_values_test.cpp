@@ -1,9 +1,9 @@
-// Keys that differ between agents: what a config may say of them, and what each agent draws.
+// Keys that differ between agents: what a config may say of them, and what each agent gets.
 #include <cmath>
 #include <cstdio>
 #include <fstream>
-#include <map>
 #include <set>
+#include <utility>
 
 #include "host/agent_values.h"
 #include "host/cmd_config.h"
@@ -21,91 +21,6 @@ const std::string kSpread = R"({"agents": 5, "seed": 20,
   "optimizer": {"actor_lr": {"log_uniform": [1e-5, 1e-2]}, "critic_lr": [1e-3, 2e-3, 3e-3, 4e-3, 5e-3]},
   "ddpg": {"batch_size": {"choice": [32, 100, 300]}, "tau": {"uniform": [0.001, 0.1]}},
   "noise": {"sigma": {"uniform": [0.1, 0.5]}, "decay_steps": {"int_uniform": [0, 3]}}})";
-
-json draw(const char* spec, int64_t agent, uint64_t seed = 1, const char* name = "ddpg.tau") {
-  return value_of_agent(json::parse(spec), seed, name, agent);
-}
-
-// Computed by a few lines of Python (integers of any size, math.sqrt). Whatever changes these
-// changes every sweep that was ever run.
-TEST(Draws, AreTheSameOnEveryMachine) {
-  const struct {
-    uint64_t seed;
-    const char* name;
-    int64_t agent;
-    double uniform, log_uniform;
-    int int_uniform, choice;
-  } draws[] = {
-      {1, "ddpg.tau", 0, 0.6680844716209415, 0.0010098419663573022, 4, 3},
-      {1, "ddpg.tau", 1, 0.44809969891326473, 0.0002209525900122266, 1, 5},
-      {7, "optimizer.actor_lr", 255, 0.02125137044098624, 1.1581214657458805e-05, -3, 7},
-      {~uint64_t{0}, "noise.sigma", 65535, 0.6796074622991972, 0.0010935090631953644, 4, 3},
-  };
-  for (const auto& d : draws) {
-    EXPECT_EQ(draw(R"({"uniform": [0.0, 1.0]})", d.agent, d.seed, d.name), d.uniform);
-    EXPECT_EQ(draw(R"({"log_uniform": [1e-5, 1e-2]})", d.agent, d.seed, d.name), d.log_uniform);
-    EXPECT_EQ(draw(R"({"int_uniform": [-3, 7]})", d.agent, d.seed, d.name), d.int_uniform);
-    EXPECT_EQ(draw(R"({"choice": [7, 5, 3]})", d.agent, d.seed, d.name), d.choice);
-  }
-}
-
-TEST(Draws, FillTheirRangesEvenly) {
-  constexpr int kDraws = 20000;
-  int below_middle = 0, log_below_middle = 0;
-  std::map<int64_t, int> integers, choices;
-  for (int k = 0; k < kDraws; ++k) {
-    const double x = draw(R"({"uniform": [2.0, 4.0]})", k);
-    ASSERT_TRUE(x >= 2.0 && x <= 4.0) << x;
-    below_middle += x < 3.0;
-    const double y = draw(R"({"log_uniform": [1e-4, 1e-2]})", k);
-    ASSERT_TRUE(y >= 1e-4 && y <= 1e-2) << y;
-    log_below_middle += y < 1e-3;
-    ++integers[draw(R"({"int_uniform": [-1, 3]})", k).get<int64_t>()];
-    ++choices[draw(R"({"choice": [7, 5]})", k).get<int64_t>()];
-  }
-  // Five standard deviations of a count of probability p: 5 sqrt(p (1 - p) kDraws).
-  EXPECT_NEAR(below_middle, kDraws / 2, 354);
-  EXPECT_NEAR(log_below_middle, kDraws / 2, 354);
-  ASSERT_EQ(integers.size(), 5u);
-  for (const auto& [value, count] : integers) EXPECT_NEAR(count, kDraws / 5, 283) << value;
-  ASSERT_EQ(choices.size(), 2u);
-  EXPECT_NEAR(choices[5], kDraws / 2, 354);
-}
-
-TEST(Draws, OfALogarithmAreLowTimesThePowerOfTheRatio) {
-  for (int k = 0; k < 1000; ++k) {
-    const double u = draw(R"({"uniform": [0.0, 1.0]})", k);
-    const double y = draw(R"({"log_uniform": [1e-5, 10.0]})", k);
-    const double want = 1e-5 * std::pow(1e6, u);  // 53 factors, each off by 2^-53 or so
-    EXPECT_NEAR(y / want, 1.0, 1e-13) << u;
-  }
-}
-
-TEST(Draws, DependOnSeedNameAndAgentAlone) {
-  const char* spec = R"({"uniform": [0.0, 1.0]})";
-  std::set<double> values;
-  for (int64_t agent : {0, 1, 2, 70000}) {
-    for (uint64_t seed : {uint64_t{1}, uint64_t{2}, uint64_t{1} << 40}) {
-      for (const char* name : {"ddpg.tau", "ddpg.gamma"}) {
-        values.insert(draw(spec, agent, seed, name).get<double>());
-        EXPECT_EQ(draw(spec, agent, seed, name), draw(spec, agent, seed, name));
-      }
-    }
-  }
-  EXPECT_EQ(values.size(), 4u * 3 * 2);
-}
-
-TEST(Draws, ReachAllSeeds) {
-  const char* all = R"({"int_uniform": [0, 18446744073709551615]})";
-  bool high = false, odd = false;
-  for (int k = 0; k < 64; ++k) {
-    const json seed = draw(all, k);
-    ASSERT_TRUE(seed.is_number_unsigned());
-    high = high || seed.get<uint64_t>() >> 63 != 0;
-    odd = odd || (seed.get<uint64_t>() & 1) != 0;
-  }
-  EXPECT_TRUE(high && odd);
-}
 
 TEST(AgentValues, AreTheAgentsOwn) {
   const Config config = parse_config(kSpread, "f");
@@ -133,6 +48,48 @@ TEST(AgentValues, AreTheAgentsOwn) {
   EXPECT_EQ(differing_keys(config),
             (std::vector<std::string>{"ddpg.tau", "ddpg.batch_size", "optimizer.actor_lr",
                                       "optimizer.critic_lr", "noise.sigma", "noise.decay_steps"}));
+}
+
+// Two values of the key that are far apart, in its range and single precision's.
+std::pair<double, double> ends_of(const KeySpec& key) {
+  if (key.type == KeyType::kSeed) return {0, 1e15};
+  const double low = key.type == KeyType::kInteger ? key.range.min + 1 : key.range.max / 1024;
+  return {low, key.range.max};
+}
+
+TEST(AgentValues, EveryKeyTakesEveryDistributionOfItsType) {
+  int tried = 0;
+  for (const KeySpec& key : config_keys(&environments().front())) {
+    if (!key.per_agent) continue;
+    for (const std::string& name : distributions_of(key)) {
+      auto [low, high] = ends_of(key);
+      if (name == "int_uniform") low = std::ceil(low), high = std::max(low + 1, std::floor(high));
+      if (!key.range.contains(high) && key.type != KeyType::kSeed) continue;  // (0, 1]: one integer
+      const bool whole = name == "int_uniform" || key.type != KeyType::kNumber;
+      const json ends =
+          whole ? json{static_cast<int64_t>(low), static_cast<int64_t>(high)} : json{low, high};
+      json text = {{"agents", 9}, {"total_timesteps", 1000000}, {"env", {{"num_envs", 2}}}};
+      text["noise"]["decay_steps"] = 7;
+      text[json::json_pointer(key.path)] = {{name, ends}};
+      SCOPED_TRACE(text.dump());
+      const Config config = parse_config(text.dump(), "f");
+      EXPECT_EQ(differing_keys(config), (std::vector<std::string>{dotted(key.path)}));
+      std::set<double> values;
+      for (int k = 0; k < 9; ++k) {
+        const Config own = agent_config(config, k);
+        const double value = key.get(own);
+        EXPECT_TRUE(value >= low && value <= high) << value;
+        values.insert(value);
+        EXPECT_TRUE(problems_of(to_json(own).dump()).empty());
+      }
+      EXPECT_GE(values.size(), 2u);
+      const Config again = parse_config(to_json(config).dump(), "f");
+      EXPECT_TRUE(config_differences(config, again).empty());
+      EXPECT_EQ(to_json(agent_config(again, 8)), to_json(agent_config(config, 8)));
+      ++tried;
+    }
+  }
+  EXPECT_GE(tried, 40);
 }
 
 TEST(AgentValues, GrowingThePopulationKeepsTheFirst) {
