@@ -42,10 +42,10 @@ Config agent_config(const Config& config, int64_t agent) {
   for (const KeySpec& key : rows_that_may_differ()) {
     const auto found = config.per_agent.find(key.path);
     if (found == config.per_agent.end()) continue;
-    if (found->second.is_null()) {  // noise.sigma_final, behind noise.sigma in the table
+    if (found->second->is_null()) {  // noise.sigma_final, behind noise.sigma in the table
       key.set(own, own.noise.sigma);
     } else {
-      key.set(own, value_of_agent(found->second, config.seed, dotted(key.path), agent));
+      key.set(own, value_of_agent(*found->second, config.seed, dotted(key.path), agent));
     }
   }
   return own;
@@ -65,7 +65,7 @@ std::vector<std::string> differing_keys(const Config& config) {
   std::vector<std::string> names;
   for (const KeySpec& key : rows_that_may_differ()) {
     const auto found = config.per_agent.find(key.path);
-    if (found != config.per_agent.end() && !found->second.is_null()) {
+    if (found != config.per_agent.end() && !found->second->is_null()) {
       names.push_back(dotted(key.path));
     }
   }

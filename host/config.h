@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -132,7 +133,8 @@ struct Config {
   // agent, a distribution (host/distribution.h), or null for a noise.sigma_final that follows such
   // a noise.sigma. The member of such a key is agent 0's; but `seed` stays what draws go by, and
   // the first of a list. agent_config() (host/agent_values.h) gives the values of one agent.
-  std::map<std::string, nlohmann::json> per_agent;
+  // Shared: a config of one agent is made for each of thousands.
+  std::map<std::string, std::shared_ptr<const nlohmann::json>> per_agent;
   nlohmann::json result = nlohmann::json::object();  // what the config reached; never read
 };
 

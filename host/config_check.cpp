@@ -115,12 +115,12 @@ std::vector<RelationProblem> broken_of_population(const Config& config) {
 std::vector<RelationProblem> wrong_lengths(const Config& config) {
   std::vector<RelationProblem> broken;
   for (const auto& [path, spec] : config.per_agent) {
-    if (!spec.is_array() || spec.size() == static_cast<size_t>(config.agents)) continue;
+    if (!spec->is_array() || spec->size() == static_cast<size_t>(config.agents)) continue;
     broken.push_back(
         {{path, "/agents"},
          fmt::format("a list of {} values for {} agents; give one value for each agent, or set "
                      "agents to {}",
-                     spec.size(), config.agents, spec.size())});
+                     spec->size(), config.agents, spec->size())});
   }
   return broken;
 }

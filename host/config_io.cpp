@@ -45,8 +45,8 @@ class Reader {
     // Without a decay there is one sigma: the file need not give it twice.
     if (!places_.contains("/noise/sigma_final")) follow_sigma(config);
     const auto seeds = config.per_agent.find("/seed");
-    if (seeds != config.per_agent.end() && seeds->second.is_array() && !seeds->second.empty()) {
-      config.seed = seeds->second.front().get<uint64_t>();
+    if (seeds != config.per_agent.end() && seeds->second->is_array() && !seeds->second->empty()) {
+      config.seed = seeds->second->front().get<uint64_t>();
     }
     if (check_relations(config) && !config.per_agent.empty()) {
       const Config first = agent_config(config, 0);
@@ -96,7 +96,7 @@ class Reader {
 
   static void follow_sigma(Config& config) {
     if (config.per_agent.contains("/noise/sigma")) {
-      config.per_agent["/noise/sigma_final"] = nullptr;
+      config.per_agent["/noise/sigma_final"] = std::make_shared<const json>(nullptr);
     } else {
       config.noise.sigma_final = config.noise.sigma;
     }

@@ -105,14 +105,14 @@ KeySpec per_agent(KeySpec key) {
   key.per_agent = true;
   key.get = [path = key.path, member = key.get](const Config& config) {
     const auto found = config.per_agent.find(path);
-    return found == config.per_agent.end() ? member(config) : found->second;
+    return found == config.per_agent.end() ? member(config) : *found->second;
   };
   key.set = [path = key.path, member = key.set](Config& config, const json& value) {
     config.per_agent.erase(path);
     if (value.is_number()) {
       member(config, value);
     } else {
-      config.per_agent[path] = value;
+      config.per_agent[path] = std::make_shared<const json>(value);
     }
   };
   return key;

@@ -101,6 +101,15 @@ TEST(AgentValues, GrowingThePopulationKeepsTheFirst) {
   }
 }
 
+// Not a copy of the list for each agent: that would be 65536 times 65536 numbers.
+TEST(AgentValues, ListsMayBeAsLongAsTheLargestPopulation) {
+  json text = {{"agents", 65536}, {"eval", {{"final_episodes", 1024}}}};
+  for (int k = 0; k < 65536; ++k) text["ddpg"]["batch_size"].push_back(1 + k % 1000);
+  const Config config = parse_config(text.dump(), "f");
+  EXPECT_EQ(make_plan(config, *find_environment("pendulum"), 4).plan.batch_size, 1000);
+  EXPECT_EQ(agent_hyper(config, 65535).batch_size, 536u);
+}
+
 TEST(AgentValues, SeedsMayBeGivenToo) {
   const Config listed = parse_config(R"({"agents": 3, "seed": [7, 5, 7], "noise": {"epsilon":
                                          {"uniform": [0, 1]}}})",
@@ -162,7 +171,7 @@ TEST(AgentValues, OverridesReplaceWhateverStandsThere) {
   for (const char* there : {"0.5", "[0.5]", "{\"choice\": [0.5]}"}) {
     const std::string text = std::string("{\"ddpg\": {\"tau\": ") + there + "}}";
     const Config config = parse_config(text, "f", {"ddpg.tau={\"uniform\": [0.1, 0.2]}"});
-    EXPECT_EQ(config.per_agent.at("/ddpg/tau"), json::parse("{\"uniform\": [0.1, 0.2]}"));
+    EXPECT_EQ(*config.per_agent.at("/ddpg/tau"), json::parse("{\"uniform\": [0.1, 0.2]}"));
     EXPECT_TRUE(parse_config(text, "f", {"ddpg.tau=0.25"}).per_agent.empty());
     EXPECT_EQ(parse_config(text, "f", {"ddpg.tau=[0.25]"}).ddpg.tau, 0.25);
   }
