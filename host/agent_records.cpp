@@ -223,6 +223,25 @@ void AgentRecordsWriter::warn(const std::string& reason) {
   failed_ = true;
 }
 
+std::vector<AgentRecord> read_agent_records(const fs::path& file) {
+  const int fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) throw_file_error("open", file, errno);
+  std::vector<AgentRecord> records;
+  const std::optional<Content> content = content_of(fd);
+  bool done = content.has_value();
+  if (done && content->ours) {
+    records.resize(content->count);
+    done = read_at(fd, kAgentHeaderBytes, records.data(), content->count * kRecord);
+  }
+  const int error_number = errno;
+  ::close(fd);
+  if (!done) throw_file_error("read", file, error_number);
+  if (!content->ours) {
+    throw Error(ExitCode::kFiles, fmt::format("cannot read {}: {}", file.string(), kForeign));
+  }
+  return records;
+}
+
 void cut_agent_records(const fs::path& file, int64_t timesteps, int64_t evaluated) {
   if (!path_exists(file)) return;
   const int fd = ::open(file.c_str(), O_RDWR | O_CLOEXEC);

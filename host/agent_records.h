@@ -64,6 +64,9 @@ class AgentRecordsWriter {
   bool failed_ = false;
 };
 
+// All records that the file counts. Throws Error(kFiles) where it cannot be read or holds others.
+std::vector<AgentRecord> read_agent_records(const std::filesystem::path& file);
+
 // Takes back the records beyond `timesteps` environment steps, and those of evaluations beyond
 // `evaluated`: they are the file's last ones. Also what a killed process had not counted yet. No
 // error where there is no file; throws Error(kFiles) where it cannot be changed or holds other

@@ -11,7 +11,6 @@ namespace {
 using nlohmann::json;
 
 // Beside those of kernels/philox.h. index: agent, step: hash of the key's name.
-constexpr Purpose kAgentValue{10};
 
 // FNV-1a (Fowler, Noll and Vo).
 uint64_t hash_of(const std::string& name) {
@@ -65,7 +64,8 @@ KeySpec number_in(const KeySpec& key, const std::string& distribution) {
 
 json value_of_agent(const json& spec, uint64_t seed, const std::string& name, int64_t agent) {
   if (spec.is_array()) return spec.at(static_cast<size_t>(agent));
-  const Uint4 words = random(seed, kAgentValue, 0, static_cast<uint64_t>(agent), hash_of(name));
+  const Uint4 words =
+      random(seed, Purpose::kAgentValue, 0, static_cast<uint64_t>(agent), hash_of(name));
   const uint64_t x = static_cast<uint64_t>(words.x) << 32 | words.y;
   const std::string& distribution = spec.begin().key();
   const json& numbers = spec.begin().value();

@@ -7,6 +7,7 @@
 #include <stdexcept>
 
 #include "host/config_table.h"
+#include "host/distribution.h"
 #include "host/planning.h"
 #include "host/training_state.h"
 #include "kernels/philox.h"
@@ -14,9 +15,14 @@
 namespace pendula {
 namespace {
 
-// Beside those of kernels/philox.h and host/distribution.cpp. index: agent, step: number of the
-// exploit, dim: 0 for the agent to copy, 1 + k for what becomes of key k.
-constexpr Purpose kPbt{11};
+// Purpose::kPbt: dim 0 for the agent to copy, 1 + k for what becomes of key k.
+
+// "ddpg.gamma" -> "/ddpg/gamma"
+std::string pointer_of(const std::string& key) {
+  std::string path = '/' + key;
+  std::replace(path.begin(), path.end(), '.', '/');
+  return path;
+}
 
 // The member behind a key's path with dots.
 double& value_of(AgentHyper& h, const std::string& key) {
@@ -32,10 +38,8 @@ double& value_of(AgentHyper& h, const std::string& key) {
 }
 
 double clamped(double value, const std::string& key) {
-  std::string path = '/' + key;
-  std::replace(path.begin(), path.end(), '.', '/');
   const std::vector<KeySpec> keys = config_keys(nullptr);
-  const Range range = find_key(keys, path)->range;
+  const Range range = find_key(keys, pointer_of(key))->range;
   // Training computes in single precision, where the open end must not be reached either.
   const double min = range.open_min ? std::max<double>(range.min, FLT_MIN) : range.min;
   return std::clamp(value, min, range.max);
@@ -46,7 +50,7 @@ void explore(AgentHyper& h, const Config& config, uint64_t number, int64_t agent
              const Draw& draw) {
   const PbtConfig& pbt = config.population.pbt;
   for (size_t k = 0; k < pbt.keys.size(); ++k) {
-    const Uint4 words = random(config.seed, kPbt, static_cast<uint32_t>(1 + k),
+    const Uint4 words = random(config.seed, Purpose::kPbt, static_cast<uint32_t>(1 + k),
                                static_cast<uint64_t>(agent), number);
     const uint64_t seed = static_cast<uint64_t>(words.w) << 32 | words.z;
     std::optional<double> value;
@@ -101,7 +105,7 @@ std::vector<Exploit> exploits(const Config& config, uint64_t number,
     Exploit e;
     e.to = order[i];
     const RankedAgent& to = agents[static_cast<size_t>(e.to)];
-    const Uint4 words = random(config.seed, kPbt, 0, static_cast<uint64_t>(e.to), number);
+    const Uint4 words = random(config.seed, Purpose::kPbt, 0, static_cast<uint64_t>(e.to), number);
     e.from = order[below(words.x, static_cast<uint32_t>(best))];
     const RankedAgent& from = agents[static_cast<size_t>(e.from)];
     e.from_return = from.mean_return;
@@ -130,8 +134,14 @@ std::vector<Exploit> exploit(Backend& backend, const Config& config, uint64_t it
     keys[k] = mean;
   }
   const uint64_t every = iterations_for(config, config.population.pbt.interval);
+  const Draw draw = [&](const std::string& key, uint64_t seed,
+                        int64_t agent) -> std::optional<double> {
+    const auto spec = config.per_agent.find(pointer_of(key));
+    if (spec == config.per_agent.end() || !spec->second->is_object()) return std::nullopt;
+    return value_of_agent(*spec->second, seed, key, agent).get<double>();
+  };
   const std::vector<Exploit> all =
-      exploits(config, iteration / every, agents, backend.rank(keys), nullptr);
+      exploits(config, iteration / every, agents, backend.rank(keys), draw);
   std::vector<AgentCopy> copies;
   for (const Exploit& e : all) copies.push_back({e.from, e.to, e.revived});
   backend.copy_agents(copies);

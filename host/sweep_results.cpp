@@ -5,10 +5,10 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <fstream>
 #include <limits>
 #include <numeric>
 
+#include "host/agent_records.h"
 #include "host/agent_values.h"
 #include "host/checkpoint.h"
 #include "host/config_io.h"
@@ -69,27 +69,22 @@ std::vector<AgentCounters> read_counters(const Config& config, const fs::path& r
 }  // namespace
 
 std::vector<EvaluationPoint> read_evaluations(const fs::path& run_dir, int64_t agents) {
-  const fs::path path = run_dir / "eval.jsonl";
-  const auto fail = [&](const std::string& why) {
-    throw Error(ExitCode::kFiles,
-                path.string() + ": " + why + "; the curves of this run's agents are not known");
-  };
-  std::ifstream file(path);
-  if (!file) fail("cannot be opened");
+  const fs::path path = run_dir / "agents.npy";
   std::vector<EvaluationPoint> points;
   size_t rows = 0;
-  for (std::string line; std::getline(file, line); ++rows) {
-    const auto row = ordered_json::parse(line, nullptr, false);
-    const auto step = row.find("time/total_timesteps"), agent = row.find("agent");
-    const size_t k = rows % static_cast<size_t>(agents);
-    if (step == row.end() || agent == row.end() || *agent != k) {
-      fail(fmt::format("line {} is no row of agent {}", rows + 1, k));
-    }
-    if (k == 0) points.push_back({step->get<int64_t>(), {}});
-    points.back().mean_reward.push_back(number_or_unknown(row, "eval/mean_reward"));
+  bool whole = true;
+  for (const AgentRecord& record : read_agent_records(path)) {
+    if (std::string_view(record.kind) != "eval") continue;
+    const size_t k = rows++ % static_cast<size_t>(agents);
+    whole = whole && record.agent == k;
+    if (k == 0) points.push_back({static_cast<int64_t>(record.timesteps), {}});
+    points.back().mean_reward.push_back(record.eval_mean_reward);
   }
-  if (points.empty() || rows % static_cast<size_t>(agents) != 0) {
-    fail(fmt::format("{} rows of {} agents are no whole evaluations", rows, agents));
+  if (points.empty() || !whole || rows % static_cast<size_t>(agents) != 0) {
+    throw Error(ExitCode::kFiles,
+                fmt::format("{}: {} evaluations of an agent are none of {} agents each; the curves "
+                            "of this run's agents are not known",
+                            path.string(), rows, agents));
   }
   return points;
 }

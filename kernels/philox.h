@@ -20,6 +20,8 @@ enum class Purpose : uint32_t {
   kSample = 6,        // index: sample / 2 in the batch, step: number of the update
   kEvalReset = 7,     // index: episode, step 0
   kPlayAction = 9,    // index: episode, step: time step / 4
+  kAgentValue = 10,   // index: hash of the key, step: agent (host/distribution.cpp)
+  kPbt = 11,          // index: agent, step: number of the exploit (host/pbt.cpp)
 };
 
 // What one call takes and gives. W: uint32_t, or words in the lower halves of 64-bit lanes.
