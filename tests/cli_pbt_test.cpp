@@ -30,7 +30,8 @@ class CliPbtTest : public CliTest {
 };
 
 TEST_F(CliPbtTest, TheWorstCopiesTheBestOfItsTime) {
-  const fs::path run_dir = train_population({"total_timesteps=6400"});
+  const fs::path run_dir = train_population(
+      {"total_timesteps=6400", "eval.interval=0", "checkpoint.interval=0"});  // no other stops
   const auto records = read_records(run_dir / "agents.npy");
   const auto rows = read_rows(run_dir / "pbt.jsonl");
   ASSERT_EQ(rows.size(), 3u) << "at 1600, 3200 and 4800; nothing goes on after the end";

@@ -11,6 +11,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "host/agent_records.h"
 #include "host/checkpoint.h"
 #include "host/error.h"
 #include "tests/contains.h"
@@ -231,13 +232,28 @@ TEST_F(RunDirectoryTest, RewindTakesBackWhatCameLater) {
   run.write_result({{"eval/mean_reward", -150.0}});
   spit(run.metrics(), row(500) + row(1000) + row(2000) + row(2500) + row(3000));
   spit(run.evaluations(), row(1000) + row(2000) + row(3000));
+  spit(run.exploits(), row(1000) + row(2000) + row(3000));
+  for (const uint64_t step : {1000, 2000, 3000}) {
+    ReportRow report{};
+    report.timesteps = step;
+    AgentRecordsWriter(run.agents()).write({report_record(report, false)});
+  }
+  const auto records = [&] { return (fs::file_size(run.agents()) - kAgentHeaderBytes) / 128; };
 
   run.rewind(2000);
+  EXPECT_EQ(records(), 2u);
+  EXPECT_EQ(slurp(run.exploits()), row(1000) + row(2000));
   EXPECT_FALSE(fs::exists(run.path() / "result.json"));
   EXPECT_EQ(list_checkpoints(run.path()).size(), 2u);
   EXPECT_TRUE(is_checkpoint(run.best()));
   EXPECT_EQ(slurp(run.metrics()), row(500) + row(1000) + row(2000));
   EXPECT_EQ(slurp(run.evaluations()), row(1000) + row(2000));
+
+  run.rewind_events(2000);  // what the run does once it stands there
+  EXPECT_EQ(records(), 2u) << "reports are no such thing";
+  EXPECT_EQ(slurp(run.exploits()), row(1000));
+  EXPECT_EQ(slurp(run.evaluations()), row(1000));
+  EXPECT_EQ(slurp(run.metrics()), row(500) + row(1000) + row(2000));
 
   run.rewind(1000);  // the best of a future that did not happen goes too
   EXPECT_FALSE(is_checkpoint(run.best()));
