@@ -23,6 +23,10 @@ MARGIN = 0.15  # of each target: what a machine of another kind may lack
 # The CPU backend's update: network, batch, share of its limit on one thread, how many times as fast
 # two threads are where two of OpenBLAS do twice the work of one.
 UPDATE_TARGETS = (("2x64", 100, 0.85, 1.6), ("2x64", 128, 0.85, 1.6), ("2x256", 256, 0.95, 1.85))
+# 64 agents of that network and batch, two threads beside one, likewise.
+POPULATION_ROW = {"suite": "population", "network": "2x64", "batch": 128, "agents": 64,
+                  "metric": "updates_per_second"}
+POPULATION_TARGET = 1.9
 # Pendulum with its ring at 65,536 environments on one core, at the fastest rollout length. Holds
 # for the kinds of machine whose committed results reach it.
 ENV_TARGET = 0.40e9  # steps/s
@@ -92,6 +96,14 @@ def check_ratios(report, committed=None):
         (reached if value >= bound else faults).append(sentence)
 
     cores = report["machine"].get("cores", 1)
+
+    def expect_times(what, one, two, target):
+        """Two threads beside one. Two cores of a virtual machine may be one: twice is what
+        OpenBLAS's two threads get."""
+        twice = two["limit"] / one["limit"]
+        expect(f"{what}, two threads beside one, where OpenBLAS gets {twice:.2f} times",
+               2 * two["median"] / one["median"] / twice, target, lambda x: f"{x:.2f} times")
+
     for network, batch, share, times in UPDATE_TARGETS:
         what = f"update {network}, B = {batch}"
         keys = {"suite": "update", "network": network, "batch": batch,
@@ -106,11 +118,15 @@ def check_ratios(report, committed=None):
             two = find(rows, **keys, threads=2)
             if not all(reports.is_positive(row.get("limit")) for row in (one, two)):
                 continue  # a fault already
-            # Two cores of a virtual machine may be one: twice is what OpenBLAS's two threads get.
-            twice = two["limit"] / one["limit"]
-            expect(f"{what}, two threads beside one, where OpenBLAS gets {twice:.2f} times",
-                   2 * two["median"] / one["median"] / twice, times, lambda x: f"{x:.2f} times")
-    if cores < 2:
+            expect_times(what, one, two, times)
+    if cores >= 2:
+        one, two = (find(rows, **POPULATION_ROW, threads=threads) for threads in (1, 2))
+        if all(reports.is_positive(row.get("limit")) for row in (one, two)):
+            expect_times("population of 64 agents", one, two, POPULATION_TARGET)
+        else:
+            faults.append("population of 64 agents: no limit in the row; was the suite machine run "
+                          "with it?")
+    else:
         reached.append("two threads beside one: not measured (this machine has one core)")
 
     if committed and find(committed["rows"], **ENV_ROW)["median"] >= ENV_TARGET:

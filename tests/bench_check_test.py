@@ -108,7 +108,7 @@ class Ratios(unittest.TestCase):
     def test_a_report_that_reaches_the_targets(self):
         faults, reached = check.check_ratios(self.report, bench_sample.report())
         self.assertEqual(faults, [])
-        self.assertEqual(len(reached), 7)  # two per network and batch, and the environments
+        self.assertEqual(len(reached), 8)  # two per network and batch, population, environments
 
     def test_shares_of_the_limit(self):
         bounds = (("2x64", 100, 0.7225), ("2x64", 128, 0.7225), ("2x256", 256, 0.8075))
@@ -148,6 +148,19 @@ class Ratios(unittest.TestCase):
                 two["median"] = 0.75 * times * one["median"]
                 self.assertEqual(len(check.check_ratios(self.report)[0]), fails)
             two.update(median=good, limit=limit)
+
+    def test_two_threads_of_a_population(self):
+        one, two = (self.row(**check.POPULATION_ROW, threads=n) for n in (1, 2))
+        for times, fails in ((1.616, 0), (1.614, 1)):  # 1.9 less 15%
+            with self.subTest(times=times):
+                two["median"] = times * one["median"]
+                self.assertEqual(len(check.check_ratios(self.report)[0]), fails)
+        two["median"] = 1.7 * one["median"]
+        two["limit"] = math.nan
+        self.assertIn("64 agents: no limit", only(check.check_ratios(self.report)[0]))
+        self.report["rows"].remove(two)
+        with self.assertRaisesRegex(reports.BadReport, "agents=64 .*threads=2: no row"):
+            check.check_ratios(self.report)
 
     def test_one_core_has_no_two_threads(self):
         self.report["machine"]["cores"] = 1

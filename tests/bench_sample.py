@@ -4,7 +4,8 @@ MACHINE = {"cpu": "Invented CPU (1st Gen)", "cores": 2, "simd_level": "avx2",
            "compiler": "g++ 12.2.0", "commit": "0" * 12}
 PEAK, SGEMM, TRIAD = 75e9, 60e9, 18e9  # of one core: FLOP/s, FLOP/s, bytes/s
 METRICS = {"env": "env_steps_per_second", "rollout": "env_steps_per_second",
-           "update": "updates_per_second", "train": "updates_per_second"}
+           "update": "updates_per_second", "train": "updates_per_second",
+           "population": "updates_per_second"}
 
 
 def row(suite, median, limit=None, **keys):
@@ -46,5 +47,10 @@ def report():
                 limit = threads * SGEMM / flop / batch
                 rows.append(row("update", 0.97 * limit, limit, network=network, batch=batch,
                                 threads=threads))
+    for agents in (1, 64):
+        for threads in (1, 2):
+            limit = threads * SGEMM / 86528 / 128
+            rows.append(row("population", 0.98 * limit, limit, network="2x64", batch=128,
+                            agents=agents, threads=threads))
     rows.append(row("train", 4000, 5000, network="2x64", batch=128, num_envs=8, threads=1))
     return {"machine": dict(MACHINE), "rows": rows}
