@@ -59,8 +59,8 @@ struct TileGradient {
       for (int m = 0; m < 2; ++m) operand<rows>(a_at, group, 16 * m * rows + k, a[m]);
       PENDULA_UNROLL
       for (int n = 0; n < 4; ++n) {
-        const float* b = b_at.p[group ^ 2 * (n & 1)] + 8 * n * rows + k;
-        const uint32_t b0 = to_tf32(b[0]), b1 = to_tf32(b[1]);
+        const Pair b = load_pair(b_at.p[group ^ 2 * (n & 1)] + 8 * n * rows + k);
+        const uint32_t b0 = to_tf32(b.x), b1 = to_tf32(b.y);
         mma_tf32(w2[0][n], a[0], b0, b1);
         mma_tf32(w2[1][n], a[1], b0, b1);
       }
@@ -79,8 +79,8 @@ struct TileGradient {
     for_half<rows>(l, [&](int group, int k) {
       uint32_t a[4];
       operand<rows>(a_at, group, k, a);
-      const float* b = b_at.p[group] + k;
-      mma_tf32(w1, a, to_tf32(b[0]), to_tf32(b[1]));
+      const Pair b = load_pair(b_at.p[group] + k);
+      mma_tf32(w1, a, to_tf32(b.x), to_tf32(b.y));
     });
   }
 
@@ -128,12 +128,12 @@ struct TileGradient {
   template <int rows>
   static PENDULA_FN void operand(const Groups<const float>& at, int group, int offset,
                                  uint32_t (&a)[4]) {
-    const float* p0 = at.p[group] + offset;
-    const float* p1 = at.p[group ^ 2] + offset + 8 * rows;
-    a[0] = to_tf32(p0[0]);
-    a[1] = to_tf32(p1[0]);
-    a[2] = to_tf32(p0[1]);
-    a[3] = to_tf32(p1[1]);
+    const Pair p0 = load_pair(at.p[group] + offset);
+    const Pair p1 = load_pair(at.p[group ^ 2] + offset + 8 * rows);
+    a[0] = to_tf32(p0.x);
+    a[1] = to_tf32(p1.x);
+    a[2] = to_tf32(p0.y);
+    a[3] = to_tf32(p1.y);
   }
 
   // Writes (or adds) this warp's tiles.

@@ -42,6 +42,12 @@ PENDULA_FN float add_over(float x, [[maybe_unused]] int lanes) {
 PENDULA_FN float sum_over_columns(float x) { return add_over(add_over(x, 1), 2); }
 PENDULA_FN float sum_over_rows(float x) { return add_over(add_over(add_over(x, 4), 8), 16); }
 
+// Two neighbours, at an even place: one load of 64 bits, for which the exchanged groups are made.
+struct alignas(8) Pair {
+  float x, y;
+};
+PENDULA_FN Pair load_pair(const float* p) { return *reinterpret_cast<const Pair*>(p); }
+
 // A warp's 16 rows x 64 units: c[t] are the accumulators of units 8 t .. 8 t + 7.
 struct Units {
   float c[kUnitTiles][4];
@@ -75,8 +81,8 @@ PENDULA_FN void add_inputs(const Lane& l, const float* x, int first, const float
                          to_tf32(x[tile_at<rows>(j + 1, r + 8)])};
   PENDULA_UNROLL
   for (int t = 0; t < kUnitTiles; ++t) {
-    const float* w = w1 + (8 * t + l.g) * kTileInputs + j;
-    mma_tf32(out.c[t], a, to_tf32(w[0]), to_tf32(w[1]));
+    const Pair w = load_pair(w1 + (8 * t + l.g) * kTileInputs + j);
+    mma_tf32(out.c[t], a, to_tf32(w.x), to_tf32(w.y));
   }
 }
 
@@ -112,9 +118,9 @@ PENDULA_FN void add_product(const Lane& l, const Units& in, const float* w, Unit
         b0 = at.p[group][rest];
         b1 = at.p[group ^ 1][rest + kRow];
       } else {  // row 8 t + g, columns 8 s + 2 q and the next
-        const float* pair = at.p[(s & 3) ^ 2 * (t & 1)] + t * kTile + (s & 4) * 8;
-        b0 = pair[0];
-        b1 = pair[1];
+        const Pair pair = load_pair(at.p[(s & 3) ^ 2 * (t & 1)] + t * kTile + (s & 4) * 8);
+        b0 = pair.x;
+        b1 = pair.y;
       }
       mma_tf32(out.c[t], a, to_tf32(b0), to_tf32(b1));
     }

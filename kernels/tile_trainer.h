@@ -42,8 +42,8 @@ PENDULA_FN void act_tile(TileBlock<Env>& b, const NetworkLayout&, int, const flo
     start_from(l, b.actor_.p + Layout::kB1, h1);
     PENDULA_UNROLL
     for (int t = 0; t < kUnitTiles; ++t) {
-      const float* w = b.actor_.p + Layout::kW1 + (8 * t + l.g) * kTileInputs + j;
-      mma_tf32(h1.c[t], a, to_tf32(w[0]), to_tf32(w[1]));
+      const Pair w = load_pair(b.actor_.p + Layout::kW1 + (8 * t + l.g) * kTileInputs + j);
+      mma_tf32(h1.c[t], a, to_tf32(w.x), to_tf32(w.y));
     }
     activate(b.actor_.act, h1);
     b.actor_.second_layer(l, h1, h2);
