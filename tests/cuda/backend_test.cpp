@@ -21,6 +21,7 @@ namespace {
 
 Config small_config() {
   Config c;
+  c.plan = "grid";  // the others: plans_test.cpp, tiles_test.cpp
   c.seed = 7;
   c.env.num_envs = 4;
   c.env.max_episode_steps = 12;

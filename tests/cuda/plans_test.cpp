@@ -2,6 +2,7 @@
 // so the same bits; for one agent and for more than there are blocks; wherever a launch is cut.
 #include <gtest/gtest.h>
 
+#include <cstdlib>
 #include <cstring>
 
 #include "host/cuda/backend.h"
@@ -11,6 +12,10 @@
 
 namespace pendula {
 namespace {
+
+// The simulator orders accesses to device memory of different blocks by the end of a launch and by
+// the grid's barrier, not by a cluster's: here it looks at shared memory alone.
+[[maybe_unused]] const int kRaceCheck = setenv("CUDASIM_RACECHECK", "1", 1);
 
 Config small_config(const std::string& plan) {
   Config c;
