@@ -11,7 +11,7 @@ set(PENDULA_CUDA_ARCHITECTURES "80-real;90-real;100-real;120-real;120-virtual" C
 set(build_id_text "${PROJECT_VERSION}")
 foreach(header bench/probe.h host/backend.h host/config.h host/cuda_loader.h host/cuda/plugin.h host/device_plan.h
                host/error.h host/program_memory.h host/tensor_table.h kernels/block_memory.h kernels/choices.h
-               kernels/plan.h kernels/report.h)
+               kernels/plan.h kernels/report.h kernels/tile_layout.h)
   file(READ ${PROJECT_SOURCE_DIR}/${header} text)
   string(APPEND build_id_text "${text}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${header})

@@ -78,7 +78,7 @@ ordered_json cpu_report(const Plan& p) {
 }
 
 ordered_json work_report(const Config& c, const EnvironmentInfo& env, const Plan& p) {
-  const double batch = static_cast<double>(c.ddpg.batch_size);
+  const double batch = static_cast<double>(p.batch_size);
   const double flop =
       batch * update_flop(env.obs_dim, env.action_dim, c.actor.hidden, c.critic.hidden);
   const double bytes = batch * 4.0 * p.record_size +
@@ -120,7 +120,7 @@ ordered_json plan_report(const Config& c, const CudaProbe& cuda) {
   ordered_json j;
   j["network"] = ordered_json{{"actor", network_name(c.actor.hidden)},
                               {"critic", network_name(c.critic.hidden)}};
-  j["batch_size"] = c.ddpg.batch_size;
+  j["batch_size"] = p.batch_size;  // the largest of any agent
   j["agents"] = p.agents;
   j["partial_gradients"] = p.partials;
   j["environment_tiles"] = p.env_tiles;

@@ -154,6 +154,9 @@ TEST_F(CliVerbsTest, DoctorTellsThePlan) {
   EXPECT_EQ(many["cpu"]["layout"], "agents over workers");
   const int workers = many["cpu"]["workers"];
   EXPECT_EQ(many["cpu"]["rounds"], (1000 + workers - 1) / workers);
+  const auto batches = with({"agents=2", "ddpg.batch_size=[32,256]"});
+  EXPECT_EQ(batches["batch_size"], 256) << "the largest of any agent";
+  EXPECT_EQ(batches["update"]["flop"], 86528.0 * 256.0);
   const double agent = many["bytes"]["agent"], arena = many["bytes"]["arena"];
   EXPECT_GT(arena, 1000.0 * agent);
 
