@@ -36,6 +36,7 @@ std::string one_for_all_text(const std::string& path) {
 Config agent_config(const Config& config, int64_t agent) {
   Config own = config;
   own.agents = 1;
+  own.population.pbt.interval = 0;  // there is nobody to learn from
   own.per_agent.clear();
   own.seed = config.seed + static_cast<uint64_t>(agent);
   if (config.per_agent.empty()) return own;

@@ -26,6 +26,11 @@ void expect_a_population(const Config& config) {
                 "list or a distribution, as optimizer.actor_lr='{\"log_uniform\": [1e-4, 1e-2]}', "
                 "or train seeds alone with pendula train CONFIG --seeds N");
   }
+  if (config.population.pbt.interval > 0) {
+    throw Error(ExitCode::kUsage,
+                "a sweep compares values that agents keep, and population-based training changes "
+                "them; set population.pbt.interval to 0, or use pendula train");
+  }
   if (config.agents < 2) {
     throw Error(ExitCode::kUsage,
                 "a sweep of one agent has nothing to compare; say --agents N, or set the key "

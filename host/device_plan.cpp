@@ -11,10 +11,11 @@ namespace pendula {
 namespace {
 
 constexpr int kLargestCluster = 16;
-constexpr uint32_t kTurnIterations = 50;  // that an agent stays at least, where agents take turns
-constexpr int kLookUpdates = 16;          // updates between two looks at the stop flag, about
-constexpr int kSmallBatch = 1024;         // above it one agent has work for the whole GPU
-constexpr int kFewTiles = 16;             // of environments, the same
+constexpr int kTurnIterations = 50;  // that an agent stays where agents take turns,
+constexpr int kTurnUpdates = 4096;   // or so many updates: a stop waits for all agents' turns
+constexpr int kLookUpdates = 16;     // updates between two looks at the stop flag, about
+constexpr int kSmallBatch = 1024;    // above it one agent has work for the whole GPU
+constexpr int kFewTiles = 16;        // of environments, the same
 
 uint64_t largest_shared(const ProgramMemory& m) {
   return std::max({m.rollout.shared_bytes, m.critic_gradient.shared_bytes,
@@ -50,8 +51,11 @@ std::optional<DevicePlan> resident_plan(const Plan& p, const GpuLimits& gpu, uin
 void spread(const Plan& p, int cluster, int clusters, DevicePlan& plan) {
   plan.setup.cluster = cluster;
   plan.setup.clusters = std::min(clusters, p.agents);
-  const uint32_t look = static_cast<uint32_t>(std::max(1, kLookUpdates / p.update_slots));
-  plan.setup.turn = p.agents > plan.setup.clusters ? std::max(kTurnIterations, look) : look;
+  const int updates = p.update_slots * p.slices;  // of an iteration
+  const int look = std::max(1, kLookUpdates / updates);
+  const int turn = std::clamp(kTurnUpdates / updates, 1, kTurnIterations);
+  plan.setup.turn =
+      static_cast<uint32_t>(p.agents > plan.setup.clusters ? std::max(turn, look) : look);
 }
 
 bool has_clusters(const GpuLimits& gpu) { return gpu.compute_capability >= 90; }

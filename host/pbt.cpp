@@ -94,13 +94,20 @@ void write_one(Backend& backend, const std::string& name, int64_t agent, const S
 
 std::vector<Exploit> exploits(const Config& config, uint64_t number,
                               const std::vector<RankedAgent>& agents,
-                              const std::vector<int64_t>& order, const Draw& draw) {
+                              const std::vector<int64_t>& ranked, const Draw& draw) {
+  // Without an episode that ended nobody knows how good an agent is: it is left alone.
+  std::vector<int64_t> order;
+  for (const int64_t k : ranked) {
+    const RankedAgent& agent = agents[static_cast<size_t>(k)];
+    if (agent.mean_return || agent.diverged) order.push_back(k);
+  }
   const size_t count = std::max<size_t>(
-      1, static_cast<size_t>(config.population.pbt.fraction * static_cast<double>(agents.size())));
+      1, static_cast<size_t>(config.population.pbt.fraction * static_cast<double>(order.size())));
   size_t best = 0;
-  while (best < count && agents[static_cast<size_t>(order[best])].mean_return) ++best;
   std::vector<Exploit> all;
-  if (best == 0 || agents.size() < 2) return all;
+  if (order.size() < 2) return all;
+  while (best < count && agents[static_cast<size_t>(order[best])].mean_return) ++best;
+  if (best == 0) return all;
   for (size_t i = order.size() - count; i < order.size(); ++i) {
     Exploit e;
     e.to = order[i];
@@ -151,15 +158,17 @@ std::vector<Exploit> exploit(Backend& backend, const Config& config, uint64_t it
     write_one(backend, "agents.seed", e.to, e.hyper);
     AgentCounters& c = counters[static_cast<size_t>(e.to)];
     const AgentHyper& before = hypers[static_cast<size_t>(e.to)];
+    // The number of Adam's next step goes with its moments.
+    const uint64_t updates = counters[static_cast<size_t>(e.from)].updates;
     if (e.revived) {
       c.fault = c.fault_iteration = c.fault_update = 0;
       write_one(backend, "agents.report", e.to, ReportSums{});  // its sums are no numbers
       c.ring_first = iteration * length;
-      c.update_base = c.updates;
+      c.update_base = c.updates = updates;
       c.update_start = (iteration + iterations_for(config, config.replay.warmup_steps)) * steps;
-    } else if (e.hyper.updates_per_step != before.updates_per_step) {
+    } else if (e.hyper.updates_per_step != before.updates_per_step || c.updates != updates) {
       // From here on the new rate counts; at once it would call for updates of the past.
-      c.update_base = c.updates;
+      c.update_base = c.updates = updates;
       c.update_start = std::max(c.update_start, iteration * steps);
     } else {
       continue;

@@ -35,13 +35,13 @@ struct RankedAgent {
 using Draw =
     std::function<std::optional<double>(const std::string& key, uint64_t seed, int64_t agent)>;
 
-// Who copies whom. order: the agents from the best to the worst. Of P agents the last
-// max(1, floor(fraction P)) copy one of as many of the first; an agent without a return is never
-// copied, so where nobody has one nothing is. All draws are Philox's, by (config.seed, number of
-// the exploit, agent).
+// Who copies whom. ranked: the agents from the best to the worst. Of the P of them that have a
+// return or have diverged, the last max(1, floor(fraction P)) copy one of as many of the first that
+// have a return; the others, of whom no episode has ended, are left alone. All draws are Philox's,
+// by (config.seed, number of the exploit, agent).
 std::vector<Exploit> exploits(const Config& config, uint64_t number,
                               const std::vector<RankedAgent>& agents,
-                              const std::vector<int64_t>& order, const Draw& draw);
+                              const std::vector<int64_t>& ranked, const Draw& draw);
 
 // Ranks the agents by their returns, copies, and begins to count anew. iteration: those completed,
 // a multiple of the interval. An agent that had diverged goes on from a copy of the other's

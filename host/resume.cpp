@@ -23,7 +23,7 @@ bool may_change(const std::string& key) {
   for (const char* prefix : {"result.", "eval.", "checkpoint.", "stop."}) {
     if (key.rfind(prefix, 0) == 0) return true;
   }
-  for (const char* free : {"total_timesteps", "device", "precision", "simd", "result"}) {
+  for (const char* free : {"total_timesteps", "device", "precision", "simd", "plan", "result"}) {
     if (key == free) return true;
   }
   return false;
@@ -44,10 +44,11 @@ Config resumed_config(const fs::path& run_dir, const std::string& config_file,
   if (problems.empty()) return after;
   throw Error(
       ExitCode::kUsage,
-      fmt::format("a resumed run goes on as it was; only total_timesteps, device, precision, "
-                  "simd, eval.*, checkpoint.* and stop.* may change, but {} differs in{}\nLeave "
-                  "these out, or start a new run from its networks with --init-from {}",
-                  run_dir.string(), problems, run_dir.string()));
+      fmt::format(
+          "a resumed run goes on as it was; only total_timesteps, device, precision, "
+          "simd, plan, eval.*, checkpoint.* and stop.* may change, but {} differs in{}\nLeave "
+          "these out, or start a new run from its networks with --init-from {}",
+          run_dir.string(), problems, run_dir.string()));
 }
 
 std::string recorded_simd_level(const fs::path& run_dir) {

@@ -61,10 +61,16 @@ struct TileKind {
 };
 
 // That of a GPU of this compute capability (90 is 9.0), by the shared memory of a block: 227 KiB,
-// 163 (8.0) or 99. Device code has no other.
+// 163 (8.0) or 99.
 constexpr TileKind tile_kind(int capability) {
   if (capability == 80) return {128, false};
   return capability >= 90 && capability < 120 ? TileKind{128, true} : TileKind{32, false};
+}
+// Whether device code for `compiled` holds that kind: code for 8.0 runs on 8.6 and 8.9 too.
+constexpr bool has_tile_kind(int compiled, TileKind kind) {
+  const TileKind own = tile_kind(compiled);
+  const bool later = compiled >= 80 && compiled < 90 && kind.rows == 32 && !kind.moments;
+  return later || (kind.rows == own.rows && kind.moments == own.moments);
 }
 
 // Floats of TileLayout<outputs>.

@@ -67,8 +67,7 @@ class TileTrainer {
 #if defined(PENDULA_ALL_TILES)
   static constexpr bool kCompiled = true;
 #else
-  static constexpr bool kCompiled = tile_kind(PENDULA_DEVICE_CAPABILITY).rows == rows &&
-                                    tile_kind(PENDULA_DEVICE_CAPABILITY).moments == kMoments;
+  static constexpr bool kCompiled = has_tile_kind(PENDULA_DEVICE_CAPABILITY, {rows, kMoments});
 #endif
   static constexpr int A = Env::kActionDim;
   using Ref = const Context<Env, float>&;

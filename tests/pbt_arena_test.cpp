@@ -134,15 +134,17 @@ TEST_F(PbtArenaTest, ADivergedAgentIsRevivedAsACopy) {
   }
   EXPECT_EQ(after.at("agents.seed 1"), before.at("agents.seed 1"));
   AgentCounters c = read_counters(*backend_, 1);
-  EXPECT_EQ(c.updates, frozen.updates);
+  const uint64_t updates = read_counters(*backend_, 2).updates;  // they go with Adam's moments
+  EXPECT_EQ(c.updates, updates);
+  EXPECT_GT(updates, frozen.updates);
   EXPECT_EQ(c.ring_first, 40u);
   // It acts at once, learns again when its ring has been filled anew, and stays finite.
   ASSERT_EQ(backend_->run(50, std::atomic<bool>{false}).iteration, 50u);
-  EXPECT_EQ(read_counters(*backend_, 1).updates, frozen.updates);
+  EXPECT_EQ(read_counters(*backend_, 1).updates, updates);
   ASSERT_EQ(backend_->run(80, std::atomic<bool>{false}).iteration, 80u);
   c = read_counters(*backend_, 1);
   EXPECT_EQ(c.fault, 0u);
-  EXPECT_EQ(c.updates, frozen.updates + 30 * 4) << "one update per step after 10 iterations of 4";
+  EXPECT_EQ(c.updates, updates + 30 * 4) << "one update per step after 10 iterations of 4";
   for (const char* name : {"agents.critic.layers.0.weight 1", "agents.env.state 1"}) {
     const std::string bytes = state_of(*backend_).at(name);
     for (size_t i = 0; i < bytes.size(); i += 4) {

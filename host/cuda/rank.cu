@@ -1,6 +1,5 @@
 #include "host/cuda/rank.h"
 
-#include <thrust/copy.h>
 #include <thrust/device_vector.h>
 #include <thrust/execution_policy.h>
 #include <thrust/functional.h>
@@ -11,6 +10,7 @@
 #include <new>
 #include <string>
 
+#include "host/cuda/check.h"
 #include "host/error.h"
 
 namespace pendula {
@@ -24,7 +24,11 @@ std::vector<int64_t> rank_by_score(const std::vector<double>& scores, cudaStream
     thrust::stable_sort_by_key(where, keys.begin(), keys.end(), order.begin(),
                                thrust::greater<double>());
     std::vector<int64_t> ranked(scores.size());
-    thrust::copy(where, order.begin(), order.end(), ranked.begin());
+    // Not thrust::copy: with a policy of the device it takes the host's memory for the device's.
+    PENDULA_CUDA_CHECK(cudaMemcpyAsync(ranked.data(), thrust::raw_pointer_cast(order.data()),
+                                       ranked.size() * sizeof(int64_t), cudaMemcpyDeviceToHost,
+                                       stream));
+    PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream));
     return ranked;
   } catch (const thrust::system_error& error) {
     throw Error(ExitCode::kDevice, std::string("the GPU cannot rank the agents: ") + error.what() +
