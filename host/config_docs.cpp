@@ -57,8 +57,9 @@ void write_agents(std::ostringstream& page) {
          "distribution), the key's name and the agent's number: it is the same on every machine,\n"
          "and more agents leave the first ones as they are. Agent k trains with seed + k unless\n"
          "`seed` itself is given per agent. `pendula config show CONFIG --agent 3` prints the\n"
-         "config of one agent, which trains to the same bits alone (on a GPU: under the same plan). All other keys, as the\n"
-         "networks, the environment and `num_envs`, are one for all agents.\n";
+         "config of one agent, which trains to the same bits alone (on a GPU under the same\n"
+         "plan). All other keys, as the networks, the environment and `num_envs`, are one for all\n"
+         "agents.\n";
 }
 
 void write_sections(std::ostringstream& page) {
