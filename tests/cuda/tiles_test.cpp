@@ -132,7 +132,9 @@ class Tiles : public testing::TestWithParam<int> {};
 INSTANTIATE_TEST_SUITE_P(Kinds, Tiles, testing::ValuesIn(kKinds));
 
 TEST_P(Tiles, TrainAsTheCpuDoesWithAnyBatch) {
-  for (const int64_t batch : {1, 31, 100, 128, 256}) {
+  const bool first = GetParam() == kKinds[0];
+  for (const int64_t batch :
+       first ? std::vector<int64_t>{1, 31, 100, 128, 256} : std::vector<int64_t>{31, 256}) {
     SCOPED_TRACE(batch);
     expect_cpus_training(tile_config(64, batch), GetParam());
   }
@@ -169,6 +171,7 @@ std::vector<char> agent_state(const Backend& b, uint64_t k) {
 
 TEST_P(Tiles, AnAgentOfAPopulationHasTheBitsThatItHasAlone) {
   for (const int64_t agents : {2, 7, 133}) {
+    if (agents == 133 && GetParam() != kKinds[0]) continue;  // the turns are the same code
     Config c = tile_config(8, 8);
     c.agents = agents;
     c.ddpg.updates_per_step = 0.25;
