@@ -143,6 +143,29 @@ TEST_P(Plans, AFullReportRingEndsALaunch) {
   EXPECT_EQ(run_until(*b, 260).size(), 260u);  // four more than the ring holds
 }
 
+// One update of each; tiles_test.cpp has fewer agents and more updates.
+TEST(Plan, EachOfAThousandAgentsIsTheAgentAlone) {
+  Config c = small_config("block");
+  c.agents = 1000;
+  c.actor.hidden = c.critic.hidden = {4};
+  c.ddpg.batch_size = 4;
+  c.replay.capacity = 16;
+  c.replay.warmup_steps = 4;
+  const auto all = start(c);
+  run_until(*all, 2);
+  const uint64_t bytes = all->tensors().agent_bytes;
+  const std::vector<char> states = state(*all);
+  for (const uint64_t k : {0, 499, 999}) {
+    Config one = c;
+    one.agents = 1;
+    one.seed = c.seed + k;
+    const auto alone = start(one);
+    run_until(*alone, 2);
+    EXPECT_EQ(read_counters(*alone, 0).updates, 1u);
+    EXPECT_EQ(std::memcmp(states.data() + k * bytes, state(*alone).data(), bytes), 0) << k;
+  }
+}
+
 TEST(Plan, WideNetworksInAClusterAndNotInABlock) {
   Config c = small_config("cluster");
   c.actor.hidden = {300, 100};
