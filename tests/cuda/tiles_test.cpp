@@ -230,6 +230,8 @@ INSTANTIATE_TEST_SUITE_P(Variants, TilesOf, testing::ValuesIn(kVariants),
 
 TEST_P(TilesOf, TrainAsTheCpuDoes) {
   Config c = tile_config(20, 48);
+  // Smooth: in so narrow a network one relu that tf32 switches shows in a gradient.
+  c.actor.activation = c.critic.activation = Activation::kTanh;
   GetParam().apply(c);
   if (c.rollout.policy_lag != 0) c.rollout.policy_lag = 0;  // acts with other parameters: no tiles
   expect_cpus_training(c, kKinds[0]);
