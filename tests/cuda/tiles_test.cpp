@@ -17,7 +17,7 @@
 namespace pendula {
 namespace {
 
-constexpr double kGradient = 4e-3;  // of the largest of a tensor
+constexpr double kGradient = 6e-3;  // of the largest of a tensor
 
 #if defined(PENDULA_ALL_TILES)
 constexpr int kKinds[] = {90, 80, 120};
