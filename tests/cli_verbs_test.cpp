@@ -142,7 +142,7 @@ TEST_F(CliVerbsTest, DoctorTellsThePlan) {
   EXPECT_EQ(one["gpu"]["rounds"], 1);
   EXPECT_GT(one["gpu"]["shared_bytes"], 100 << 10);  // 9,026 parameters, 4 times
   EXPECT_LE(one["gpu"]["shared_bytes"], 227 << 10);
-  EXPECT_EQ(one["gpu"]["residency"], "networks, targets and moments");
+  EXPECT_EQ(one["gpu"]["residency"], "networks, targets and moments, as tiles");
   EXPECT_EQ(one["cpu"]["layout"], "one agent over workers");
   EXPECT_EQ(one["update"]["flop"], 86528.0 * 128.0);  // docs/performance.md
   EXPECT_EQ(one["update"]["limit_updates_per_second"], "not measured");

@@ -59,8 +59,7 @@ TEST(Pbt, RanksFromTheBestAndKeepsTheOrderOfEquals) {
 }
 
 TEST(Pbt, TheWorstCopyTheBest) {
-  const double unknown = std::nan("");
-  const std::vector<double> returns = {-5, -1, unknown, -9, -2, -3, -8, -4, -7, -6};
+  const std::vector<double> returns = {-5, -1, -10, -9, -2, -3, -8, -4, -7, -6};
   std::set<int64_t> sources;
   for (uint64_t number = 0; number < 40; ++number) {
     const Config config = config_of(10);
@@ -70,7 +69,7 @@ TEST(Pbt, TheWorstCopyTheBest) {
     EXPECT_EQ(all[0].to, 3);
     EXPECT_EQ(all[0].to_return, -9.0);
     EXPECT_EQ(all[1].to, 2);
-    EXPECT_FALSE(all[1].to_return);
+    EXPECT_EQ(all[1].to_return, -10.0);
     for (const Exploit& e : all) {
       sources.insert(e.from);
       EXPECT_EQ(e.from_return, returns[static_cast<size_t>(e.from)]);
@@ -106,15 +105,19 @@ TEST(Pbt, FractionsAreRoundedDownToAtLeastOne) {
   }
 }
 
-TEST(Pbt, NobodyCopiesAnAgentWithoutAReturn) {
+TEST(Pbt, AnAgentWithoutAReturnIsLeftAloneUnlessItDiverged) {
   const Config config = config_of(4, 0.5);
   const double unknown = std::nan("");
   auto agents = agents_of(config, {unknown, unknown, unknown, unknown});
   EXPECT_TRUE(exploits(config, 1, agents, order_of(config, agents), nullptr).empty());
   agents = agents_of(config, {unknown, unknown, -3, unknown});
+  EXPECT_TRUE(exploits(config, 1, agents, order_of(config, agents), nullptr).empty());
+  agents[1].diverged = true;
   const auto all = exploits(config, 1, agents, order_of(config, agents), nullptr);
-  ASSERT_EQ(all.size(), 2u);
-  for (const Exploit& e : all) EXPECT_EQ(e.from, 2);
+  ASSERT_EQ(all.size(), 1u);
+  EXPECT_EQ(all[0].from, 2);
+  EXPECT_EQ(all[0].to, 1);
+  EXPECT_TRUE(all[0].revived);
 }
 
 // Shares of many draws: up as often as down, each source as often as the other, and a new draw as
