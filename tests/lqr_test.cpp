@@ -49,7 +49,8 @@ TEST(LqrTest, DdpgComesWithinFivePercentOfTheOptimum) {
   TestArena<CpuRunner, float, DoubleIntegrator> arena(c);
   arena.run<Initialise>();
   constexpr uint64_t kIterations = 16000 / 16;
-  arena.control() = {kIterations, 0, 0, 0, 0, 0};
+  arena.control() = {};
+  arena.control().until_iteration = kIterations;
   arena.push();
   for (uint64_t i = 0; i < kIterations; ++i) {
     for_each_program(arena.context, [&](const auto& program) { arena.run_only(program); });

@@ -19,6 +19,7 @@ namespace {
 // A short run through the plug-in. wide: networks that spill beyond shared memory.
 int train(bool wide) {
   Config c;
+  c.plan = "grid";  // one kernel for each program: many launches
   c.env.num_envs = 4;
   c.actor.hidden = wide ? std::vector<int64_t>{600, 300} : std::vector<int64_t>{16};
   c.critic.hidden = {16};
