@@ -60,28 +60,27 @@ void spread(const Plan& p, int cluster, int clusters, DevicePlan& plan) {
 
 bool has_clusters(const GpuLimits& gpu) { return gpu.compute_capability >= 90; }
 
-bool is_tile(const NetworkLayout& net) {
-  return net.layers == 3 && net.widest <= kTileWidth && net.activation != Activation::kSilu;
+// Whether the networks are of two hidden layers of at most `widest` units, trained with tf32.
+bool can_be_tuned(const Config& c, const Plan& p, int widest) {
+  const auto fits = [=](const NetworkLayout& net) {
+    return net.layers == 3 && net.widest <= widest && net.activation != Activation::kSilu;
+  };
+  return fits(p.actor) && fits(p.critic) && p.policy_lag == 0 &&
+         p.obs_dim + p.action_dim < kTileInputs && c.precision != Precision::kFp32;
 }
 
-// Networks of two hidden layers of at most 64 units, on tensor cores.
 std::optional<DevicePlan> tile_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
-  const bool fits = is_tile(p.actor) && is_tile(p.critic) && p.policy_lag == 0 &&
-                    p.obs_dim + p.action_dim < kTileInputs;
-  if (!fits || c.precision == Precision::kFp32) return std::nullopt;
+  if (!can_be_tuned(c, p, kTileWidth)) return std::nullopt;
   const TileKind kind = tile_kind(gpu.compute_capability);
   const TileBytes bytes = tile_bytes(p.action_dim, kind);
   if (bytes.networks + bytes.scratch + kTurnShared > gpu.shared_bytes) return std::nullopt;
-  const ProgramMemory memory =
-      measure_programs(p, gpu.shared_bytes - kTurnShared - bytes.networks, 1);
   DevicePlan plan;
   plan.kind = PlanKind::kBlock;
   plan.tiles = kind;
   plan.setup.resident_bytes = bytes.networks;
-  plan.setup.rollout = memory.rollout;
-  plan.setup.plain = memory.plain;
+  plan.setup.rollout = measure_rollout(p, gpu.shared_bytes - kTurnShared - bytes.networks);
   plan.shared_bytes =
-      bytes.networks + std::max<uint64_t>(bytes.scratch, memory.rollout.shared_bytes);
+      bytes.networks + std::max<uint64_t>(bytes.scratch, plan.setup.rollout.shared_bytes);
   plan.residency = kind.moments ? "networks, targets and moments, as tiles"
                                 : "networks and targets, as tiles; moments in L2";
   return plan;
@@ -95,9 +94,40 @@ std::optional<DevicePlan> block_plan(const Config& c, const Plan& p, const GpuLi
   return plan;
 }
 
-// The largest clusters that the GPU has room for.
-std::optional<DevicePlan> cluster_plan(const Plan& p, const GpuLimits& gpu) {
+// Networks of two hidden layers of at most 256 units, 16 columns in each block.
+std::optional<DevicePlan> column_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
+  if (!can_be_tuned(c, p, kWidestColumns) || !has_columns(gpu.compute_capability)) {
+    return std::nullopt;
+  }
+  const int blocks = column_blocks(std::max(p.actor.widest, p.critic.widest));
+  for (const bool moments : {true, false}) {
+    const ColumnBytes bytes{kColumns * blocks, p.action_dim, moments};
+    const uint64_t resident = sizeof(float) * static_cast<uint64_t>(bytes.resident());
+    const uint64_t scratch = sizeof(float) * static_cast<uint64_t>(bytes.scratch());
+    if (resident + scratch + kTurnShared > gpu.shared_bytes) continue;
+    DevicePlan plan;
+    plan.kind = PlanKind::kCluster;
+    plan.columns = true;
+    plan.setup.cluster = blocks;
+    plan.setup.moments = moments;
+    plan.setup.resident_bytes = static_cast<uint32_t>(resident);
+    plan.setup.rollout = measure_rollout(p, gpu.shared_bytes - kTurnShared - resident);
+    plan.shared_bytes = resident + std::max(scratch, plan.setup.rollout.shared_bytes);
+    plan.residency = fmt::format("{} columns of networks and targets{}", kColumns,
+                                 moments ? ", and their moments" : "; moments in L2");
+    const int clusters = plan.setup.rollout.spill_bytes == 0 ? gpu.max_clusters(plan) : 0;
+    if (clusters == 0) continue;
+    spread(p, blocks, clusters, plan);
+    plan.why = fmt::format("{} clusters of {} blocks fit at the same time", clusters, blocks);
+    return plan;
+  }
+  return std::nullopt;
+}
+
+// Else the largest clusters that the GPU has room for.
+std::optional<DevicePlan> cluster_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
   if (!has_clusters(gpu)) return std::nullopt;
+  if (auto plan = column_plan(c, p, gpu)) return plan;
   DevicePlan plan;
   plan.kind = PlanKind::kCluster;
   plan.residency = "networks in L2";
@@ -159,7 +189,7 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
     refuse(c.plan, too_large);
   }
   if (c.plan == "cluster") {
-    if (auto plan = cluster_plan(p, gpu)) return *plan;
+    if (auto plan = cluster_plan(c, p, gpu)) return *plan;
     refuse(c.plan, no_clusters);
   }
   DevicePlan grid;
@@ -170,7 +200,7 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
     return grid;
   }
   if (auto plan = block_plan(c, p, gpu)) return *plan;
-  if (auto plan = cluster_plan(p, gpu)) {
+  if (auto plan = cluster_plan(c, p, gpu)) {
     plan->why += "; block: " + too_large;
     return *plan;
   }

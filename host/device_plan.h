@@ -12,8 +12,8 @@
 
 #include "host/config.h"
 #include "host/program_memory.h"
+#include "kernels/column_layout.h"
 #include "kernels/plan.h"
-#include "kernels/tile_layout.h"
 
 namespace pendula {
 
@@ -23,6 +23,7 @@ struct DevicePlan {
   PlanKind kind = PlanKind::kGrid;
   TurnSetup setup{};              // of the block plan and the cluster plan
   std::optional<TileKind> tiles;  // of the block plan where it is tuned (kernels/tile_trainer.h)
+  bool columns = false;           // of the cluster plan, the same (kernels/column_trainer.h)
   uint64_t shared_bytes = 0;      // of a block in these
   std::string residency;          // what lies in shared memory, in words
   std::string why;                // this plan was taken, or another one was not

@@ -23,6 +23,13 @@ BlockMemory split(const Measure& m, uint64_t shared_bytes) {
 
 // The allocations of each program, in its own order (kernels/rollout.h, ...). One too few ends the
 // launch with a trap.
+
+BlockMemory measure_rollout(const Plan& p, uint64_t shared_bytes) {
+  Measure m;
+  allocate_rollout<float>(m, p);
+  return split(m, shared_bytes);
+}
+
 ProgramMemory measure_programs(const Plan& p, uint64_t shared_bytes, int multiprocessors) {
   constexpr int kLd = Measure::kLd;
   ProgramMemory memory;

@@ -23,6 +23,8 @@ struct ProgramMemory {
 };
 
 // shared_bytes: the most that a block may have.
+// measure_rollout: of one whose actor lies elsewhere (kernels/tile_trainer.h, column_trainer.h).
+BlockMemory measure_rollout(const Plan& plan, uint64_t shared_bytes);
 ProgramMemory measure_programs(const Plan& plan, uint64_t shared_bytes, int multiprocessors);
 
 }  // namespace pendula

@@ -28,6 +28,7 @@ struct TurnSetup {
   uint32_t turn;            // iterations of a turn
   uint32_t resident_bytes;  // of shared memory, in front of the programs' own: the networks
   uint64_t resident_end;    // of them, in the agent's part (see Resident)
+  bool moments;             // are among them (kernels/column_layout.h)
   BlockMemory rollout, critic_gradient, actor_gradient, optimizer, plain;
 };
 

@@ -56,7 +56,7 @@ struct TileGradient {
     for_half<rows>(l, [&](int group, int k) {
       uint32_t a[2][4];
       PENDULA_UNROLL
-      for (int m = 0; m < 2; ++m) operand<rows>(a_at, group, 16 * m * rows + k, a[m]);
+      for (int m = 0; m < 2; ++m) row_operand<rows>(a_at, group, 16 * m * rows + k, a[m]);
       PENDULA_UNROLL
       for (int n = 0; n < 4; ++n) {
         const Pair b = load_pair(b_at.p[group ^ 2 * (n & 1)] + 8 * n * rows + k);
@@ -78,7 +78,7 @@ struct TileGradient {
     const Groups<const float> b_at(x + l.g * rows + 2 * l.q, exchanged_g(l));
     for_half<rows>(l, [&](int group, int k) {
       uint32_t a[4];
-      operand<rows>(a_at, group, k, a);
+      row_operand<rows>(a_at, group, k, a);
       const Pair b = load_pair(b_at.p[group] + k);
       mma_tf32(w1, a, to_tf32(b.x), to_tf32(b.y));
     });
@@ -122,18 +122,6 @@ struct TileGradient {
       f(2, 0);
       f(3, 0);
     }
-  }
-
-  // A (m, k = row) of 16 units.
-  template <int rows>
-  static PENDULA_FN void operand(const Groups<const float>& at, int group, int offset,
-                                 uint32_t (&a)[4]) {
-    const Pair p0 = load_pair(at.p[group] + offset);
-    const Pair p1 = load_pair(at.p[group ^ 2] + offset + 8 * rows);
-    a[0] = to_tf32(p0.x);
-    a[1] = to_tf32(p1.x);
-    a[2] = to_tf32(p0.y);
-    a[3] = to_tf32(p1.y);
   }
 
   // Writes (or adds) this warp's tiles.

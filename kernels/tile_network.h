@@ -48,10 +48,12 @@ struct alignas(8) Pair {
 };
 PENDULA_FN Pair load_pair(const float* p) { return *reinterpret_cast<const Pair*>(p); }
 
-// A warp's 16 rows x 64 units: c[t] are the accumulators of units 8 t .. 8 t + 7.
-struct Units {
-  float c[kUnitTiles][4];
+// A warp's 16 rows x 8 `tiles` units: c[t] are the accumulators of units 8 t .. 8 t + 7.
+template <int tiles>
+struct UnitTiles {
+  float c[tiles][4];
 };
+using Units = UnitTiles<kUnitTiles>;
 
 // Unit and row (of the 16) of element i of c[t].
 PENDULA_FN int unit_of(const Lane& l, int t, int i) { return 8 * t + 2 * l.q + (i & 1); }
@@ -63,26 +65,34 @@ PENDULA_FN int tile_at(int m, int row) {
   return m * rows + (row ^ swizzle(m));
 }
 
-PENDULA_FN void start_from(const Lane& l, const float* bias, Units& out) {
+template <int tiles>
+PENDULA_FN void start_from(const Lane& l, const float* bias, UnitTiles<tiles>& out) {
   PENDULA_UNROLL
-  for (int t = 0; t < kUnitTiles; ++t) {
+  for (int t = 0; t < tiles; ++t) {
     const float b0 = bias[8 * t + 2 * l.q], b1 = bias[8 * t + 2 * l.q + 1];
     out.c[t][0] = out.c[t][2] = b0;
     out.c[t][1] = out.c[t][3] = b1;
   }
 }
 
-// out += x W1^T. x: (8 inputs, rows), first: the warp's first row of it.
+// The inputs of a warp's rows as the operand of a product, from an (8 inputs, rows) array. first: the
+// warp's first row of it.
+struct Inputs {
+  uint32_t a[4];
+};
 template <int rows>
-PENDULA_FN void add_inputs(const Lane& l, const float* x, int first, const float* w1, Units& out) {
+PENDULA_FN Inputs load_inputs(const Lane& l, const float* x, int first) {
   const int j = 2 * l.q, r = first + l.g;
-  const uint32_t a[4] = {to_tf32(x[tile_at<rows>(j, r)]), to_tf32(x[tile_at<rows>(j, r + 8)]),
-                         to_tf32(x[tile_at<rows>(j + 1, r)]),
-                         to_tf32(x[tile_at<rows>(j + 1, r + 8)])};
+  return {{to_tf32(x[tile_at<rows>(j, r)]), to_tf32(x[tile_at<rows>(j, r + 8)]),
+           to_tf32(x[tile_at<rows>(j + 1, r)]), to_tf32(x[tile_at<rows>(j + 1, r + 8)])}};
+}
+
+// out += x W1^T.
+PENDULA_FN void add_inputs(const Lane& l, const Inputs& x, const float* w1, Units& out) {
   PENDULA_UNROLL
   for (int t = 0; t < kUnitTiles; ++t) {
-    const Pair w = load_pair(w1 + (8 * t + l.g) * kTileInputs + j);
-    mma_tf32(out.c[t], a, to_tf32(w.x), to_tf32(w.y));
+    const Pair w = load_pair(w1 + (8 * t + l.g) * kTileInputs + 2 * l.q);
+    mma_tf32(out.c[t], x.a, to_tf32(w.x), to_tf32(w.y));
   }
 }
 
@@ -99,6 +109,19 @@ struct Groups {
 // swizzle(m) / 8 of m = g (and of 8 t + g, but for the 2 of an odd t), and of m = 2 q.
 PENDULA_FN int exchanged_g(const Lane& l) { return (l.g & 3) ^ (l.g >> 2); }
 PENDULA_FN int exchanged_q(const Lane& l) { return 2 * (l.q & 1) ^ (l.q >> 1); }
+
+// The operand (16 units, 8 rows) of a product over rows. at: of unit g, in an array whose groups are
+// exchanged.
+template <int rows>
+PENDULA_FN void row_operand(const Groups<const float>& at, int group, int offset,
+                            uint32_t (&a)[4]) {
+  const Pair p0 = load_pair(at.p[group] + offset);
+  const Pair p1 = load_pair(at.p[group ^ 2] + offset + 8 * rows);
+  a[0] = to_tf32(p0.x);
+  a[1] = to_tf32(p1.x);
+  a[2] = to_tf32(p0.y);
+  a[3] = to_tf32(p1.y);
+}
 
 // out += in W^T (forward) or in W (backward). W: (64, 64), swizzled.
 template <bool kBackward>
@@ -128,9 +151,10 @@ PENDULA_FN void add_product(const Lane& l, const Units& in, const float* w, Unit
 }
 
 // z -> relu(z) or tanh(z). NaN stays NaN.
-PENDULA_FN void activate(Activation act, Units& u) {
+template <int tiles>
+PENDULA_FN void activate(Activation act, UnitTiles<tiles>& u) {
   PENDULA_UNROLL
-  for (int t = 0; t < kUnitTiles; ++t) {
+  for (int t = 0; t < tiles; ++t) {
     PENDULA_UNROLL
     for (int i = 0; i < 4; ++i) {
       const float z = u.c[t][i];
@@ -139,16 +163,35 @@ PENDULA_FN void activate(Activation act, Units& u) {
   }
 }
 
-// The output of unit `w3` (64) for rows g and g + 8, in fp32; the same in the four lanes of a row.
-PENDULA_FN void head(const Lane& l, const Units& h, const float* w3, float bias, float (&v)[2]) {
+// h w3 for rows g and g + 8, in fp32; the same in the four lanes of a row.
+template <int tiles>
+PENDULA_FN void head(const Lane& l, const UnitTiles<tiles>& h, const float* w3, float (&v)[2]) {
   v[0] = v[1] = 0.0f;
   PENDULA_UNROLL
-  for (int t = 0; t < kUnitTiles; ++t) {
+  for (int t = 0; t < tiles; ++t) {
     PENDULA_UNROLL
     for (int i = 0; i < 4; ++i) v[i >> 1] = fma(h.c[t][i], w3[unit_of(l, t, i)], v[i >> 1]);
   }
-  v[0] = sum_over_columns(v[0]) + bias;
-  v[1] = sum_over_columns(v[1]) + bias;
+  v[0] = sum_over_columns(v[0]);
+  v[1] = sum_over_columns(v[1]);
+}
+
+// dLoss/d(hidden layer before its activation) of rows g and g + 8, from dLoss/d(output a), in place
+// of the layer's values h. w3: (A, 8 tiles).
+template <int A, int tiles>
+PENDULA_FN void head_delta(const Lane& l, Activation act, const float* w3, const float (&d)[A][2],
+                           UnitTiles<tiles>& h) {
+  PENDULA_UNROLL
+  for (int t = 0; t < tiles; ++t) {
+    PENDULA_UNROLL
+    for (int i = 0; i < 4; ++i) {
+      float v = 0.0f;
+      for (int a = 0; a < A; ++a) {
+        v = fma(d[a][i >> 1], w3[a * 8 * tiles + unit_of(l, t, i)], v);
+      }
+      h.c[t][i] = v * slope_from_value(act, h.c[t][i]);
+    }
+  }
 }
 
 // A network in shared memory.
@@ -161,8 +204,11 @@ struct TileNetwork {
   // Layer 1 and layer 2 of the warp's rows.
   template <int rows>
   PENDULA_FN void first_layer(const Lane& l, const float* x, int first, Units& h) const {
+    first_layer(l, load_inputs<rows>(l, x, first), h);
+  }
+  PENDULA_FN void first_layer(const Lane& l, const Inputs& x, Units& h) const {
     start_from(l, p + Layout::kB1, h);
-    add_inputs<rows>(l, x, first, p + Layout::kW1, h);
+    add_inputs(l, x, p + Layout::kW1, h);
     activate(act, h);
   }
   PENDULA_FN void second_layer(const Lane& l, const Units& h1, Units& h2) const {
@@ -171,23 +217,13 @@ struct TileNetwork {
     activate(act, h2);
   }
   PENDULA_FN void output(const Lane& l, const Units& h2, int a, float (&v)[2]) const {
-    head(l, h2, p + Layout::kW3 + a * kTileWidth, p[Layout::kB3 + a], v);
+    head(l, h2, p + Layout::kW3 + a * kTileWidth, v);
+    v[0] += p[Layout::kB3 + a];
+    v[1] += p[Layout::kB3 + a];
   }
-  // dLoss/d(layer 2 before its activation), from dLoss/d(output a) of rows g and g + 8, in place of
-  // h2.
+  // dLoss/d(layer 2 before its activation), in place of h2.
   PENDULA_FN void last_delta(const Lane& l, const float (&d)[A][2], Units& h2) const {
-    const float* w3 = p + Layout::kW3;
-    PENDULA_UNROLL
-    for (int t = 0; t < kUnitTiles; ++t) {
-      PENDULA_UNROLL
-      for (int i = 0; i < 4; ++i) {
-        float v = 0.0f;
-        for (int a = 0; a < A; ++a) {
-          v = fma(d[a][i >> 1], w3[a * kTileWidth + unit_of(l, t, i)], v);
-        }
-        h2.c[t][i] = v * slope_from_value(act, h2.c[t][i]);
-      }
-    }
+    head_delta<A>(l, act, p + Layout::kW3, d, h2);
   }
   // The same of layer 1, without its slope.
   PENDULA_FN void first_delta(const Lane& l, const Units& d2, Units& d1) const {
@@ -196,7 +232,7 @@ struct TileNetwork {
   }
 };
 
-// A warp's rows in a (64, rows) array: at(t, i) is the place of element i of c[t].
+// A warp's rows in a (units, rows) array: at(t, i) is the place of element i of c[t].
 template <int rows, class F>
 struct WarpColumns {
   Groups<F> at;
@@ -206,11 +242,11 @@ struct WarpColumns {
     return at.p[(i >> 1) ^ 2 * (t & 1) ^ (i & 1)][(8 * t + (i & 1)) * rows];
   }
 };
-template <int rows>
-PENDULA_FN void put_units(const Lane& l, const Units& u, float* to) {
+template <int rows, int tiles>
+PENDULA_FN void put_units(const Lane& l, const UnitTiles<tiles>& u, float* to) {
   const WarpColumns<rows, float> place(l, to);
   PENDULA_UNROLL
-  for (int t = 0; t < kUnitTiles; ++t) {
+  for (int t = 0; t < tiles; ++t) {
     PENDULA_UNROLL
     for (int i = 0; i < 4; ++i) place(t, i) = u.c[t][i];
   }

@@ -8,10 +8,6 @@
 
 namespace PENDULA_PROGRAMS {
 
-// Whether the networks of an environment can be tiles: the critic's inputs and a 1.
-template <class Env>
-inline constexpr bool kHasTiles = Env::kObsDim + Env::kActionDim < kTileInputs;
-
 // A block whose actor lies in shared memory as tiles: what a rollout acts with.
 template <class Env>
 class TileBlock : public CudaBlock<Products::kTf32> {
@@ -22,6 +18,11 @@ class TileBlock : public CudaBlock<Products::kTf32> {
 
   const TileNetwork<Env::kActionDim> actor_;
 };
+
+template <class T, class Env>
+PENDULA_FN Hidden<T> allocate_hidden(TileBlock<Env>&, const NetworkLayout&, bool) {
+  return {};
+}
 
 // act_tile of kernels/env_tile.h: a warp takes 16 environments through the actor.
 template <class Env>
@@ -34,18 +35,10 @@ PENDULA_FN void act_tile(TileBlock<Env>& b, const NetworkLayout&, int, const flo
     const auto input = [&](int j, int row) {
       return to_tf32(j < Env::kObsDim ? e.obs[j * kLd + first + row] : 0.0f);
     };
-    using Layout = TileLayout<Env::kActionDim>;
     const int j = 2 * l.q;
-    const uint32_t a[4] = {input(j, l.g), input(j, l.g + 8), input(j + 1, l.g),
-                           input(j + 1, l.g + 8)};
     Units h1, h2;
-    start_from(l, b.actor_.p + Layout::kB1, h1);
-    PENDULA_UNROLL
-    for (int t = 0; t < kUnitTiles; ++t) {
-      const Pair w = load_pair(b.actor_.p + Layout::kW1 + (8 * t + l.g) * kTileInputs + j);
-      mma_tf32(h1.c[t], a, to_tf32(w.x), to_tf32(w.y));
-    }
-    activate(b.actor_.act, h1);
+    b.actor_.first_layer(
+        l, {{input(j, l.g), input(j, l.g + 8), input(j + 1, l.g), input(j + 1, l.g + 8)}}, h1);
     b.actor_.second_layer(l, h1, h2);
     for (int d = 0; d < Env::kActionDim; ++d) {
       float v[2];

@@ -8,6 +8,7 @@
 // A turn that is counted is made by everyone; another one is begun only while the count is open.
 #pragma once
 
+#include "kernels/cluster.h"
 #include "kernels/iteration.h"
 #include "kernels/launch.h"
 
@@ -29,34 +30,6 @@ PENDULA_FN bool join_turn([[maybe_unused]] uint32_t* turns, [[maybe_unused]] uin
   }
 #endif
   return true;
-}
-
-// Where this block stands in its cluster, and its cluster in the launch.
-struct ClusterPlace {
-  int rank, index;
-};
-PENDULA_FN ClusterPlace cluster_place([[maybe_unused]] int cluster) {
-#if PENDULA_DEVICE
-  const int block = static_cast<int>(blockIdx.x);
-  return {block % cluster, block / cluster};
-#else
-  return {0, 0};
-#endif
-}
-
-// A barrier of all threads of the cluster's blocks; what was written before it is visible after it.
-PENDULA_FN void cluster_sync([[maybe_unused]] int cluster) {
-#if PENDULA_DEVICE
-#if PENDULA_DEVICE_CLUSTERS
-  if (cluster > 1) {
-    asm volatile(
-        "barrier.cluster.arrive.release.aligned;\n\tbarrier.cluster.wait.acquire.aligned;" ::
-            : "memory");
-    return;
-  }
-#endif
-  __syncthreads();
-#endif
 }
 
 // Trains agents with the programs of the grid plan, in their order, and so with their bits. Any

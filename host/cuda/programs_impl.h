@@ -2,6 +2,7 @@
 #pragma once
 
 #include "host/cuda/programs.h"
+#include "kernels/column_trainer.h"
 #include "kernels/control_cuda.h"
 #include "kernels/evaluate.h"
 #include "kernels/initialise.h"
@@ -38,7 +39,9 @@ class CudaProgramsOf final : public CudaPrograms {
   }
   void turns(cudaStream_t stream, const DevicePlan& plan) const override {
     if constexpr (kHasTiles<Env> && kProducts == Products::kTf32) {
-      if (!plan.tiles) {
+      if (plan.columns) {
+        turns_by<ColumnTrainer<Env>>(stream, plan);
+      } else if (!plan.tiles) {
         turns_by<ProgramTrainer<Env, kProducts>>(stream, plan);
       } else if (plan.tiles->moments) {
         turns_by<TileTrainer<Env, 128, true>>(stream, plan);
@@ -53,6 +56,11 @@ class CudaProgramsOf final : public CudaPrograms {
     start<Products::kFfma>(stream, SetHalt<Env, float>{context_}, memory_.plain, nullptr);
   }
   int max_clusters(const DevicePlan& plan) const override {
+    if constexpr (kHasTiles<Env> && kProducts == Products::kTf32) {
+      if (plan.columns) {
+        return max_active_clusters<Env, ColumnTrainer<Env>>(plan.setup.cluster, plan.shared_bytes);
+      }
+    }
     return max_active_clusters<Env, ProgramTrainer<Env, kProducts>>(plan.setup.cluster,
                                                                     plan.shared_bytes);
   }
