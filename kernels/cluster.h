@@ -1,5 +1,5 @@
-// A cluster: blocks of a launch that run at the same time, with a barrier of their own, and that read
-// and write each other's shared memory (compute capability 9.0).
+// A cluster: blocks of a launch that run at the same time, with a barrier of their own, and that
+// read and write each other's shared memory (compute capability 9.0).
 #pragma once
 
 #include "kernels/gemm_cuda.h"

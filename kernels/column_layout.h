@@ -1,14 +1,14 @@
-// Where the parameters of a network of two hidden layers lie in the shared memory of the blocks of a
-// cluster (kernels/column_network.h): the first layer whole in each of them, of the second layer and
-// the head the columns of 16 units. Host and device count alike.
+// Where the parameters of a network of two hidden layers lie in the shared memory of the blocks of
+// a cluster (kernels/column_network.h): the first layer whole in each of them, of the second layer
+// and the head the columns of 16 units. Host and device count alike.
 #pragma once
 
 #include "kernels/tile_layout.h"
 
 namespace PENDULA_PROGRAMS {
 
-inline constexpr int kColumns = 16;       // units of each hidden layer that a block owns
-inline constexpr int kColumnRows = 128;   // samples of a pass
+inline constexpr int kColumns = 16;         // units of each hidden layer that a block owns
+inline constexpr int kColumnRows = 128;     // samples of a pass
 inline constexpr int kWidestColumns = 256;  // units of a hidden layer, at most
 
 // Whether a GPU of this compute capability (90 is 9.0) has the clusters and the shared memory.
@@ -26,11 +26,11 @@ struct ColumnLayout {
   int width;    // units of a hidden layer: 16 for each block
   int outputs;  // A
 
-  PENDULA_FN constexpr int b1() const { return width * kTileInputs; }  // (width); W1 is at 0
-  PENDULA_FN constexpr int w2() const { return b1() + width; }         // (16, width), swizzled
-  PENDULA_FN constexpr int b2() const { return w2() + kColumns * width; }     // (16)
-  PENDULA_FN constexpr int w3() const { return b2() + kColumns; }             // (A, 16)
-  PENDULA_FN constexpr int b3() const { return w3() + outputs * kColumns; }   // (A)
+  PENDULA_FN constexpr int b1() const { return width * kTileInputs; }      // (width); W1 is at 0
+  PENDULA_FN constexpr int w2() const { return b1() + width; }             // (16, width), swizzled
+  PENDULA_FN constexpr int b2() const { return w2() + kColumns * width; }  // (16)
+  PENDULA_FN constexpr int w3() const { return b2() + kColumns; }          // (A, 16)
+  PENDULA_FN constexpr int b3() const { return w3() + outputs * kColumns; }  // (A)
   PENDULA_FN constexpr int end() const { return b3() + outputs; }
   PENDULA_FN constexpr int count() const { return (end() + 15) / 16 * 16; }
 
@@ -93,18 +93,22 @@ struct ColumnBytes {
   PENDULA_FN constexpr int resident() const { return act_heads() + blocks() * actions * kRows; }
 
   // Of the arrays, from `resident` on.
-  PENDULA_FN constexpr int h() const { return 0; }                           // (64, rows)
-  PENDULA_FN constexpr int d() const { return kTileWidth * kColumnRows; }    // (64, rows)
-  PENDULA_FN constexpr int d2() const { return 2 * d(); }                    // (16, rows)
+  PENDULA_FN constexpr int h() const { return 0; }                              // (64, rows)
+  PENDULA_FN constexpr int d() const { return kTileWidth * kColumnRows; }       // (64, rows)
+  PENDULA_FN constexpr int d2() const { return 2 * d(); }                       // (16, rows)
   PENDULA_FN constexpr int x() const { return d2() + kColumns * kColumnRows; }  // (8, rows)
   PENDULA_FN constexpr int next() const { return x() + kTileInputs * kColumnRows; }
   // Two buffers that take turns: (A + 1, rows) sums of heads.
   PENDULA_FN constexpr int exchange() const { return next() + kTileInputs * kColumnRows; }
   PENDULA_FN constexpr int exchange_size() const { return (actions + 1) * kColumnRows; }
   PENDULA_FN constexpr int gradient() const { return exchange() + 2 * exchange_size(); }  // own()
-  PENDULA_FN constexpr int first() const { return gradient() + actor().own_padded(); }  // dW1 (.., 8)
+  PENDULA_FN constexpr int first() const {
+    return gradient() + actor().own_padded();
+  }  // dW1 (.., 8)
   PENDULA_FN constexpr int heads() const { return first() + width * kTileInputs; }
-  PENDULA_FN constexpr int heads_size() const { return (actions + 1) * (kColumns + 1); }  // of a warp
+  PENDULA_FN constexpr int heads_size() const {
+    return (actions + 1) * (kColumns + 1);
+  }  // of a warp
   PENDULA_FN constexpr int scalars() const { return heads() + kTileWarps * heads_size(); }
   PENDULA_FN constexpr int scratch() const { return scalars() + kTileScalars; }
 };

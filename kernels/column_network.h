@@ -1,8 +1,8 @@
-// Networks of two hidden layers of up to 256 units, in the form in which the blocks of a cluster train
-// them: each block has 16 columns of the second hidden layer and computes the first one for itself,
-// 64 units at a time, which a warp keeps in registers as the operand of the next product
-// (kernels/tile_network.h). What a block cannot know are sums over all columns: those of a head, and
-// of the gradient of the first layer.
+// Networks of two hidden layers of up to 256 units, in the form in which the blocks of a cluster
+// train them: each block has 16 columns of the second hidden layer and computes the first one for
+// itself, 64 units at a time, which a warp keeps in registers as the operand of the next product
+// (kernels/tile_network.h). What a block cannot know are sums over all columns: those of a head,
+// and of the gradient of the first layer.
 #pragma once
 
 #include "kernels/column_layout.h"

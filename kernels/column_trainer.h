@@ -136,8 +136,8 @@ class ColumnTrainer {
   PENDULA_SHARED_FN void roll_out(const AgentView<float>& agent) const {
     const Plan& p = context_.plan;
     const AgentCounters& c = agent.counters();
-    const bool acts = c.fault == 0 && c.slice == 0 &&
-                      c.iteration * steps_per_iteration(p) >= p.warmup_steps;
+    const bool acts =
+        c.fault == 0 && c.slice == 0 && c.iteration * steps_per_iteration(p) >= p.warmup_steps;
     const Rollout<Env, float, Ref> program{context_};
     for (int first = 0; first < p.env_tiles; first += setup_.cluster) {
       const int left = p.env_tiles - first;

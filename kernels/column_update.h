@@ -262,7 +262,8 @@ class ColumnUpdate {
       const int i = layout.own_place(rank_, j);
       const int there = layout.in_arena(net, rank_, i);
       if (there < 0) continue;
-      adam.step(gradient.own[j] * scale, parts.params[i], parts.m != nullptr ? parts.m[j] : o.m[there],
+      adam.step(gradient.own[j] * scale, parts.params[i],
+                parts.m != nullptr ? parts.m[j] : o.m[there],
                 parts.v != nullptr ? parts.v[j] : o.v[there], parts.target[i]);
       if (!layout.shared(i)) continue;
       const float param = parts.params[i], target = parts.target[i];

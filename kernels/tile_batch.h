@@ -1,5 +1,5 @@
-// The batch of an update as a block's warps take it: lane n of a warp has row n of the warp's 16, and
-// what the update needs of a record is put into arrays of (inputs, rows).
+// The batch of an update as a block's warps take it: lane n of a warp has row n of the warp's 16,
+// and what the update needs of a record is put into arrays of (inputs, rows).
 #pragma once
 
 #include "kernels/replay_ring.h"

@@ -75,8 +75,8 @@ PENDULA_FN void start_from(const Lane& l, const float* bias, UnitTiles<tiles>& o
   }
 }
 
-// The inputs of a warp's rows as the operand of a product, from an (8 inputs, rows) array. first: the
-// warp's first row of it.
+// The inputs of a warp's rows as the operand of a product, from an (8 inputs, rows) array. first:
+// the warp's first row of it.
 struct Inputs {
   uint32_t a[4];
 };
@@ -110,8 +110,8 @@ struct Groups {
 PENDULA_FN int exchanged_g(const Lane& l) { return (l.g & 3) ^ (l.g >> 2); }
 PENDULA_FN int exchanged_q(const Lane& l) { return 2 * (l.q & 1) ^ (l.q >> 1); }
 
-// The operand (16 units, 8 rows) of a product over rows. at: of unit g, in an array whose groups are
-// exchanged.
+// The operand (16 units, 8 rows) of a product over rows. at: of unit g, in an array whose groups
+// are exchanged.
 template <int rows>
 PENDULA_FN void row_operand(const Groups<const float>& at, int group, int offset,
                             uint32_t (&a)[4]) {

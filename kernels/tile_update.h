@@ -86,8 +86,7 @@ class TileUpdate {
       Units d1;
       if (first < rows) {
         const bool prefetch = next_due && batch_ <= rows;
-        const BatchRow row =
-            sampler_.take(l, agent, number, pass, prefetch, arrays_.x, arrays_.d);
+        const BatchRow row = sampler_.take(l, agent, number, pass, prefetch, arrays_.x, arrays_.d);
         float y[2], q[2], delta[1][2];
         td_target(l, agent, row, first, y);
         Units h1, h2;

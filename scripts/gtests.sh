@@ -83,27 +83,52 @@ run_gtests() {
   for name in "$@"; do count_one_gtest "$results/$name"; done
 }
 
-# run_unittest PYTHON SCRIPT RESULTS FILTER: a script of Python's unittest, counted likewise.
-run_unittest() {
-  local python=$1 script=$2 filter=$4 name rc=0 ran bad begin=$SECONDS
+# Runs one script of Python's unittest; leaves NAME.log, NAME.rc and NAME.seconds in RESULTS.
+run_one_unittest() {
+  local python=$1 script=$2 results=$3 filter=$4 rc=0 begin=$SECONDS name select=()
   name=$(basename "$script" .py)
-  local log=$3/$name.log select=()
   if [ -n "$filter" ] && [[ $name != *"$filter"* ]]; then select=(-k "$filter"); fi
   timeout -k 10 "$test_limit" "$python" -m unittest "${select[@]}" "$script" \
-    >"$log" 2>&1 </dev/null || rc=$?
-  ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$log")
+    >"$results/$name.log" 2>&1 </dev/null || rc=$?
+  echo $((SECONDS - begin)) >"$results/$name.seconds"
+  echo "$rc" >"$results/$name.rc"
+}
+
+# Counts its cases, as count_one_gtest does.
+count_one_unittest() {
+  local to=$1 name=${1##*/} rc ran bad
+  rc=$(cat "$to.rc")
+  ran=$(sed -n 's/^Ran \([0-9]*\) tests\{0,1\} in .*/\1/p' "$to.log")
   if [ "$ran" = 0 ] && ((rc == 0 || rc == 5)); then return; fi # the filter names none of its cases
   # The last line: OK, or `FAILED (failures=1, errors=2)`.
   bad=$(awk -F '[=,)]' '/^FAILED \(/ { n = 0; for (i = 2; i <= NF; i += 2) n += $i }
-                        END { print n + 0 }' "$log")
-  if [ $rc != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
+                        END { print n + 0 }' "$to.log")
+  if [ "$rc" != 0 ] && [ "$bad" = 0 ]; then bad=1; fi
   # A case with parts may fail more than once.
   passed=$((passed + (ran > bad ? ran - bad : 0)))
   failed=$((failed + bad))
   if [ "$bad" != 0 ]; then
     echo "-- $name: $bad failed. Its output:"
-    tail -n 60 "$log"
+    tail -n 60 "$to.log"
   else
-    echo "   $name: $ran passed, $((SECONDS - begin)) s"
+    echo "   $name: $ran passed, $(cat "$to.seconds") s"
   fi
+}
+
+# run_unittests SLOTS RESULTS FILTER -- PYTHON SCRIPT [PYTHON SCRIPT ...]: so many at a time.
+run_unittests() {
+  local slots=$1 results=$2 filter=$3 running=0 scripts=() script
+  shift 4
+  while [ $# -gt 0 ]; do
+    if ((running >= slots)); then
+      wait -n || true
+      running=$((running - 1))
+    fi
+    run_one_unittest "$1" "$2" "$results" "$filter" &
+    running=$((running + 1))
+    scripts+=("$2")
+    shift 2
+  done
+  wait
+  for script in "${scripts[@]}"; do count_one_unittest "$results/$(basename "$script" .py)"; done
 }

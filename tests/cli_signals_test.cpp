@@ -52,8 +52,8 @@ TEST_F(CliSignalsTest, QuietIsQuiet) {
   EXPECT_EQ(o.err, "");
 }
 
-// The process is stopped while they are sent, so that it finds both when it goes on; which of them it
-// takes for the first is the system's business.
+// The process is stopped while they are sent, so that it finds both when it goes on; which of them
+// it takes for the first is the system's business.
 TEST_F(CliSignalsTest, TheSecondLeavesAtOnce) {
   const Output o = interrupt({"train", "tiny.json", kEndless, "eval.episodes=4000000",
                               "env.max_episode_steps=10000", "report.interval=8"},

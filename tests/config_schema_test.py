@@ -240,10 +240,10 @@ class ConfigSchema(unittest.TestCase):
         else:
             config[section.split(".")[0]] = rng.choice(ODD)
 
-    def test_ten_thousand_random_configs(self):
+    def test_thousands_of_random_configs(self):
         rng = random.Random(20)
         configs = []
-        for i in range(10000):
+        for i in range(3000):
             config = self.good_config(rng)
             for _ in range(0 if i % 5 < 2 else rng.randint(1, 3)):
                 self.spoil(rng, config)
@@ -251,8 +251,8 @@ class ConfigSchema(unittest.TestCase):
         verdicts = self.compare(configs)
         good = sum(verdicts)
         print(f"{good} of {len(verdicts)} random configs are good")
-        self.assertGreater(good, 3000)
-        self.assertGreater(len(verdicts) - good, 3000)
+        self.assertGreater(good, 900)
+        self.assertGreater(len(verdicts) - good, 900)
 
 
 if __name__ == "__main__":

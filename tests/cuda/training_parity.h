@@ -72,7 +72,7 @@ inline std::vector<float> values(const Backend& b, const TensorSpec& t) {
 // Every float tensor whose name ends like that, by its largest error over its largest element (at
 // least `unit`); NaN fails.
 inline void expect_close(const Backend& got, const Backend& want, const std::string& ending,
-                  double tolerance, double unit) {
+                         double tolerance, double unit) {
   int seen = 0;
   for (const TensorSpec& t : want.tensors().tensors) {
     const size_t at = t.name.rfind(ending);
