@@ -5,23 +5,33 @@ find_package(GTest REQUIRED)
 include(CheckCXXSourceRuns)
 include(GoogleTest)
 
+# What tests share: where things lie, the headers that take longest, and what runs the binary itself.
+add_library(pendula_testing STATIC tests/cli_testing.cpp)
+target_link_libraries(pendula_testing PUBLIC pendula_core GTest::gtest
+  util)  # openpty before glibc 2.34
+target_compile_definitions(pendula_testing PUBLIC
+  PENDULA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+  PENDULA_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
+  PENDULA_BINARY="$<TARGET_FILE:pendula>")
+target_compile_options(pendula_testing PRIVATE -O1)  # so many tests that compiling is what takes time
+# As of the tests, or g++ refuses the precompiled headers: a library's code is -fPIC, a program's -fPIE.
+set_target_properties(pendula_testing PROPERTIES POSITION_INDEPENDENT_CODE OFF)
+target_precompile_headers(pendula_testing PRIVATE <gtest/gtest.h> <nlohmann/json.hpp> <fmt/format.h>
+  <filesystem> <functional> <map> <memory> <optional> <random> <regex> <string> <vector>)
+
 # pendula_add_test(NAME SOURCE [OPTION...]), options for the compiler
 function(pendula_add_test name source)
   add_executable(${name} ${source})
-  target_compile_options(${name} PRIVATE ${ARGN})
-  target_link_libraries(${name} PRIVATE pendula_core GTest::gtest GTest::gtest_main)
+  target_link_libraries(${name} PRIVATE pendula_testing GTest::gtest_main)
+  target_compile_options(${name} PRIVATE -O1 ${ARGN})
+  if(NOT ARGN)
+    target_precompile_headers(${name} REUSE_FROM pendula_testing)
+  endif()
   if(name MATCHES "^bench_")
     target_link_libraries(${name} PRIVATE pendula_bench)
   endif()
-  if(name MATCHES "^cli_")  # these run the binary itself
-    target_sources(${name} PRIVATE tests/cli_testing.cpp)
-    target_link_libraries(${name} PRIVATE util)  # openpty before glibc 2.34
-  endif()
-  target_compile_definitions(${name} PRIVATE
-    PENDULA_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
-    PENDULA_GOLDEN_DIR="${PROJECT_SOURCE_DIR}/tests/golden"
-    PENDULA_BINARY="$<TARGET_FILE:pendula>")
-  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
+  set_target_properties(${name} PROPERTIES POSITION_INDEPENDENT_CODE OFF
+    RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/tests)
   add_dependencies(${name} pendula)
   add_test(NAME ${name} COMMAND ${name} WORKING_DIRECTORY ${PROJECT_BINARY_DIR})
 endfunction()
@@ -56,11 +66,11 @@ file(GLOB PENDULA_TEST_SOURCES CONFIGURE_DEPENDS tests/*_test.cpp)
 foreach(source IN LISTS PENDULA_TEST_SOURCES)
   get_filename_component(name ${source} NAME_WE)
   if(name MATCHES "^(kernels|programs|environments)_test$")
-    foreach(level IN LISTS test_levels)  # -O1: so many of them that compiling is what takes time
-      pendula_add_test(${name}_${level} ${source} -O1 ${test_flags_${level}})
+    foreach(level IN LISTS test_levels)
+      pendula_add_test(${name}_${level} ${source} ${test_flags_${level}})
     endforeach()
   elseif(name STREQUAL "lqr_test" AND PENDULA_RUNS_avx2)  # a whole training
-    pendula_add_test(${name} ${source} ${PENDULA_FLAGS_avx2})
+    pendula_add_test(${name} ${source} -O2 ${PENDULA_FLAGS_avx2})
   else()
     pendula_add_test(${name} ${source})
   endif()
