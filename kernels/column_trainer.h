@@ -122,7 +122,7 @@ class ColumnTrainer {
     roll_out(agent);
     cluster_sync(setup_.cluster);
     update_all(agent);
-    cluster_sync(setup_.cluster);  // every block has read the counters
+    cluster_sync(setup_.cluster);  // all have read the counters, and block 0 the norms
     if (place_.rank == 0) {
       const Advance<Env, float, Ref> advance{context_};
       CudaBlock<Products::kTf32> block(agent_, 0, setup_.plain);

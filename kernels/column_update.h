@@ -8,7 +8,8 @@
 //   each     the gradient of the first layer, summed by the block that owns the units; the first
 //            layer, updated (and between them, for clipping, the norm)
 //
-// Sums over blocks are taken in the order of the ranks, by each block for itself.
+// Sums over blocks are taken in a fixed order of the ranks: of a head by each block for itself, of
+// the first layer by the owner.
 #pragma once
 
 #include "kernels/adam.h"
@@ -222,7 +223,8 @@ class ColumnUpdate {
     }
   }
 
-  // kernels/adam.h, from the gradient of all passes. Ends with a barrier of the cluster.
+  // kernels/adam.h, from the gradient of all passes. Ends with a barrier of the cluster; behind it
+  // block 0 still reads the others' squares(), until the next barrier.
   template <int outputs>
   PENDULA_FN void update_network(const AgentView<float>& agent, uint64_t number, int slot,
                                  bool is_actor) {

@@ -2,6 +2,7 @@
 // and what the update needs of a record is put into arrays of (inputs, rows).
 #pragma once
 
+#include "kernels/program.h"
 #include "kernels/replay_ring.h"
 #include "kernels/tile_network.h"
 

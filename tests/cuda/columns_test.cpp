@@ -93,12 +93,15 @@ TEST(Columns, BlocksActForEachOther) {
 }
 
 TEST(Columns, AnAgentOfAPopulationHasTheBitsThatItHasAlone) {
-  for (const int64_t agents : {2, 7, 33}) {
+  Config many = column_config(8, 8);
+  many.agents = 500;
+  const int64_t clusters = CudaBackend(many, 0).device_plan().setup.clusters;
+  for (const int64_t agents : {int64_t{2}, int64_t{7}, clusters + 1}) {
     Config c = column_config(8, 8);
     c.agents = agents;
     c.ddpg.updates_per_step = 0.25;
     const auto all = tuned(c);
-    const uint64_t iterations = agents == 33 ? 18 : 24;
+    const uint64_t iterations = agents > clusters ? 18 : 24;
     run_until(*all, iterations);
     for (const int64_t k : {int64_t{0}, agents / 2, agents - 1}) {
       Config one = c;
