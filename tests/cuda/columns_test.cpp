@@ -12,7 +12,8 @@ namespace {
 // the grid's barrier, not by a cluster's: here it looks at shared memory alone.
 [[maybe_unused]] const int kRaceCheck = setenv("CUDASIM_RACECHECK", "1", 1);
 
-// tanh: in a wide network some relu always lies where tf32 switches it.
+// tanh: in a wide network some relu always lies where tf32 switches it. Up to 16 units are those of
+// the first block alone.
 Config column_config(int64_t hidden, int64_t batch) {
   Config c = tuned_config("cluster", hidden, batch);
   c.actor.activation = c.critic.activation = Activation::kTanh;
@@ -58,7 +59,7 @@ TEST(ColumnsLarge, TrainAsTheCpuDoesWith256Units) {
 }
 
 TEST(Columns, EachOptionOfTheAlgorithm) {
-  Config c = column_config(32, 64);
+  Config c = column_config(56, 64);
   c.ddpg.loss = Loss::kHuber;
   c.ddpg.tau = 1.0;
   c.ddpg.target_update_interval = 7;
@@ -73,7 +74,7 @@ TEST(Columns, EachOptionOfTheAlgorithm) {
 // More tiles than blocks, and fewer; two actions would be another environment's.
 TEST(Columns, BlocksActForEachOther) {
   for (const int64_t envs : {70, 300}) {
-    Config c = column_config(20, 40);
+    Config c = column_config(50, 40);
     c.env.num_envs = envs;
     c.rollout.length = 2;
     c.replay.capacity = 16 * envs;
@@ -93,11 +94,11 @@ TEST(Columns, BlocksActForEachOther) {
 }
 
 TEST(Columns, AnAgentOfAPopulationHasTheBitsThatItHasAlone) {
-  Config many = column_config(8, 8);
+  Config many = column_config(40, 8);
   many.agents = 500;
   const int64_t clusters = CudaBackend(many, 0).device_plan().setup.clusters;
   for (const int64_t agents : {int64_t{2}, int64_t{7}, clusters + 1}) {
-    Config c = column_config(8, 8);
+    Config c = column_config(40, 8);
     c.agents = agents;
     c.ddpg.updates_per_step = 0.25;
     const auto all = tuned(c);
@@ -116,7 +117,7 @@ TEST(Columns, AnAgentOfAPopulationHasTheBitsThatItHasAlone) {
 
 // A launch of the simulator's ends after a second anyway: few updates, so that not each is alone.
 TEST(Columns, WhereALaunchIsCutNeverChangesABit) {
-  Config c = column_config(16, 40);
+  Config c = column_config(40, 40);
   c.ddpg.updates_per_step = 0.25;
   const auto whole = tuned(c), pieces = tuned(c);
   run_until(*whole, 22);
@@ -131,7 +132,7 @@ TEST(Columns, WhereALaunchIsCutNeverChangesABit) {
 }
 
 TEST(Columns, ANanIsNamed) {
-  const Config c = column_config(16, 40);
+  const Config c = column_config(40, 40);
   const auto b = tuned(c);
   run_until(*b, 18);
   const float nan = std::nanf("");
