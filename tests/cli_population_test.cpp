@@ -185,6 +185,11 @@ TEST_F(CliPopulationTest, OneThatDivergesIsFrozenAndLeftOut) {
   EXPECT_TRUE(contains(run({"eval", "latest"}).out,
                        {"3 agents, 1 of them diverged and left out: eval/mean_reward -",
                         "eval/iqm -", "agent 1 (diverged): "}));
+
+  const Output longer = run({"train", "--resume", "latest", "total_timesteps=8800"});
+  ASSERT_EQ(longer.code, 0) << longer.err;
+  EXPECT_EQ(times(longer.err, "diverged and was frozen"), 0u) << "it was said: " << longer.err;
+  EXPECT_EQ(read_json(run_dir / "result.json")["eval/agents_diverged"], 1);
 }
 
 TEST_F(CliPopulationTest, TheOthersStillReachTheReturnThatStops) {
