@@ -10,8 +10,8 @@ set(PENDULA_CUDA_ARCHITECTURES "80-real;90-real;100-real;120-real;120-virtual" C
 # What must agree between pendula and its plug-in: every type that crosses.
 set(build_id_text "${PROJECT_VERSION}")
 foreach(header bench/probe.h host/backend.h host/config.h host/cuda_loader.h host/cuda/plugin.h host/device_plan.h
-               host/error.h host/program_memory.h host/tensor_table.h kernels/block_memory.h kernels/choices.h
-               kernels/plan.h kernels/report.h kernels/tile_layout.h)
+               host/error.h host/grid_plan.h host/program_memory.h host/tensor_table.h kernels/block_memory.h kernels/choices.h
+               kernels/grid_layout.h kernels/plan.h kernels/report.h kernels/tile_layout.h)
   file(READ ${PROJECT_SOURCE_DIR}/${header} text)
   string(APPEND build_id_text "${text}")
   set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${header})
@@ -53,8 +53,8 @@ if(PENDULA_HAS_CUDA)
       -Xcompiler=-Wall,-Wextra,-ffp-contract=off>)
   target_link_libraries(pendula_cuda_flags INTERFACE CUDA::cudart)
 
-  set(sources host/cuda/backend.cpp host/cuda/check.cpp host/cuda/plugin.cpp host/cuda/programs.cpp
-    host/cuda/rank.cu
+  set(sources host/cuda/backend.cpp host/cuda/check.cpp host/cuda/grid_programs.cu host/cuda/plugin.cpp
+    host/cuda/programs.cpp host/cuda/rank.cu
     bench/cuda/arithmetic_probes.cu bench/cuda/barrier_probes.cu bench/cuda/gpu_probe.cpp
     bench/cuda/graph_probes.cu bench/cuda/machine.cpp bench/cuda/memory_probes.cu)
   foreach(env IN LISTS PENDULA_ENV_NAMES)

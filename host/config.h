@@ -15,8 +15,8 @@
 
 namespace pendula {
 
-enum class Precision : int32_t { kAuto, kFp32, kTf32 };  // "auto", "fp32", "tf32"
-enum class ReplaySaving : int32_t { kFull, kNone };      // "full", "none"
+enum class Precision : int32_t { kAuto, kFp32, kTf32, kBf16 };  // "auto", "fp32", "tf32", "bf16"
+enum class ReplaySaving : int32_t { kFull, kNone };             // "full", "none"
 
 struct EnvConfig {
   std::string id = "pendulum";

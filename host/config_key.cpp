@@ -82,12 +82,6 @@ std::string allowed_text(const KeySpec& key) {
 std::string meaning_text(const KeySpec& key) {
   std::string meaning = key.help;
   if (!key.unit.empty()) meaning += " (" + key.unit + ")";
-  if (!key.later_words.empty()) {
-    meaning += "; not in this version:";
-    for (size_t i = 0; i < key.later_words.size(); ++i) {
-      meaning += (i > 0 ? ", \"" : " \"") + key.later_words[i] + '"';
-    }
-  }
   return meaning;
 }
 

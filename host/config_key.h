@@ -34,10 +34,9 @@ struct Range {
 struct KeySpec {
   std::string path;  // JSON pointer: "/ddpg/gamma"
   KeyType type = KeyType::kInteger;
-  Range range;                           // kInteger, kNumber and the items of kIntegerList
-  std::vector<std::string> words;        // kWord and the items of kWordList: what is allowed
-  std::vector<std::string> later_words;  // kWord: what a later version will allow
-  int max_items = 0;                     // kIntegerList
+  Range range;                     // kInteger, kNumber and the items of kIntegerList
+  std::vector<std::string> words;  // kWord and the items of kWordList: what is allowed
+  int max_items = 0;               // kIntegerList
   bool nullable = false;
   bool per_agent = false;    // takes a list or a distribution too (host/distribution.h)
   std::string unit;          // "" where there is none

@@ -118,11 +118,6 @@ KeySpec per_agent(KeySpec key) {
   return key;
 }
 
-KeySpec later(KeySpec key, std::vector<std::string> words) {
-  key.later_words = std::move(words);
-  return key;
-}
-
 template <class Field>
 KeySpec hidden_layers(const char* path, Field field) {
   KeySpec key = key_of(path, KeyType::kIntegerList, field, "units",
@@ -186,10 +181,9 @@ std::vector<KeySpec> run_keys() {
       text("/device", FIELD(device), "auto|cpu|cuda(:[0-9]{1,3})?",
            "one of \"auto\", \"cpu\", \"cuda\", \"cuda:N\" with N from 0 to 999",
            "where to train; auto: the first GPU if there is one, else the CPU"),
-      later(enum_word<Precision>("/precision", FIELD(precision), {"auto", "fp32", "tf32"},
-                                 "operands of matrix products; auto: fp32 on the CPU, tf32 on "
-                                 "the GPU"),
-            {"bf16"}),
+      enum_word<Precision>("/precision", FIELD(precision), {"auto", "fp32", "tf32", "bf16"},
+                           "operands of matrix products; auto: fp32 on the CPU, tf32 on the GPU; "
+                           "bf16: the grid plan alone, networks of relu"),
       word("/simd", FIELD(simd), {"auto", "sse2", "avx2", "avx512"},
            "instructions of the CPU's programs, which a run's bits depend on; auto: the highest "
            "level that the processor has, or the one that a resumed run had; no meaning on a GPU"),

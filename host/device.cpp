@@ -10,10 +10,11 @@ std::unique_ptr<Backend> make_backend(const Config& config, int threads) {
   const std::string& d = config.device;
   if (d == "auto" && probe_cuda().available) return make_cuda_backend(config, 0);
   if (d == "auto" || d == "cpu") {
-    if (config.precision == Precision::kTf32) {
-      throw Error(ExitCode::kUsage,
-                  "\"precision\": \"tf32\" needs a GPU; this run is on the CPU, which computes in "
-                  "fp32: say \"auto\" or \"fp32\"");
+    if (config.precision == Precision::kTf32 || config.precision == Precision::kBf16) {
+      const std::string word = config.precision == Precision::kTf32 ? "tf32" : "bf16";
+      throw Error(ExitCode::kUsage, "\"precision\": \"" + word +
+                                        "\" needs a GPU; this run is on the CPU, which computes in "
+                                        "fp32: say \"auto\" or \"fp32\"");
     }
     return make_cpu_backend(config, threads);
   }

@@ -145,6 +145,22 @@ std::optional<DevicePlan> cluster_plan(const Config& c, const Plan& p, const Gpu
   return std::nullopt;
 }
 
+// Over the whole GPU. why: what says for this plan.
+DevicePlan grid_plan(const Config& c, const Plan& p, const GpuLimits& gpu, std::string why) {
+  DevicePlan plan;
+  std::string why_not;
+  plan.grid = choose_grid_plan(c, p, gpu.shared_bytes, why_not);
+  if (!plan.grid) {
+    if (c.precision == Precision::kBf16) {
+      throw Error(ExitCode::kUsage, "\"precision\": \"bf16\" cannot be had: no tuned products, " +
+                                        why_not + "; use \"tf32\"");
+    }
+    why += (why.empty() ? "" : "; ") + ("no tuned products: " + why_not);
+  }
+  plan.why = why;
+  return plan;
+}
+
 [[noreturn]] void refuse(const std::string& plan, const std::string& why) {
   throw Error(ExitCode::kUsage,
               fmt::format("\"plan\": \"{}\" cannot be had: {}; use \"auto\"", plan, why));
@@ -184,6 +200,9 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
   const char* const no_clusters =
       has_clusters(gpu) ? "no cluster of blocks with its shared memory fits on this GPU"
                         : "this GPU has no clusters of blocks (compute capability 9.0 has)";
+  if (c.precision == Precision::kBf16 && (c.plan == "block" || c.plan == "cluster")) {
+    refuse(c.plan, "it has no bf16; use \"precision\": \"tf32\", or the plan \"grid\"");
+  }
   if (c.plan == "block") {
     if (auto plan = block_plan(c, p, gpu)) return *plan;
     refuse(c.plan, too_large);
@@ -192,20 +211,20 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
     if (auto plan = cluster_plan(c, p, gpu)) return *plan;
     refuse(c.plan, no_clusters);
   }
-  DevicePlan grid;
-  if (c.plan == "grid") return grid;
+  if (c.plan == "grid") return grid_plan(c, p, gpu, "");
+  if (c.precision == Precision::kBf16) {
+    return grid_plan(c, p, gpu, "the other plans have no bf16");
+  }
   const bool fills = p.agents >= gpu.multiprocessors;  // agents alone keep the whole GPU busy
   if (!fills && (p.batch_size > kSmallBatch || p.env_tiles > kFewTiles)) {
-    grid.why = "one agent's batch or environments fill the GPU";
-    return grid;
+    return grid_plan(c, p, gpu, "one agent's batch or environments fill the GPU");
   }
   if (auto plan = block_plan(c, p, gpu)) return *plan;
   if (auto plan = cluster_plan(c, p, gpu)) {
     plan->why += "; block: " + too_large;
     return *plan;
   }
-  grid.why = "block: " + too_large + "; cluster: " + no_clusters;
-  return grid;
+  return grid_plan(c, p, gpu, "block: " + too_large + "; cluster: " + no_clusters);
 }
 
 }  // namespace pendula

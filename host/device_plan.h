@@ -11,6 +11,7 @@
 #include <string>
 
 #include "host/config.h"
+#include "host/grid_plan.h"
 #include "host/program_memory.h"
 #include "kernels/column_layout.h"
 #include "kernels/plan.h"
@@ -24,6 +25,7 @@ struct DevicePlan {
   TurnSetup setup{};              // of the block plan and the cluster plan
   std::optional<TileKind> tiles;  // of the block plan where it is tuned (kernels/tile_trainer.h)
   bool columns = false;           // of the cluster plan, the same (kernels/column_trainer.h)
+  std::optional<GridPlan> grid;   // of the grid plan, the same (kernels/grid_update.h)
   uint64_t shared_bytes = 0;      // of a block in these
   std::string residency;          // what lies in shared memory, in words
   std::string why;                // this plan was taken, or another one was not

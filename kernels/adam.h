@@ -43,10 +43,25 @@ PENDULA_FN T squared_norm(B& b, const T* sumsq, int chunks) {
   return b.template reduce<T>(chunks, [=](int i) { return sumsq[i]; });
 }
 
-// g(i) for the parameters i of one chunk: the partial gradients summed in order into partial 0
-// (when keep) and its squares into sumsq[part]. Then f(i, g, V).
-template <class T, class B, class F>
-PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, int partials, bool keep,
+// What an optimizer knows of copies of the networks that a plan keeps beside them, and of how it
+// splits gradients. Here: none, and all parameters alike. kernels/grid_pack.h has another.
+struct NoCopies {
+  template <class T>
+  PENDULA_FN int partials(const AgentView<T>& a, bool, int) const {
+    return used_partials(a.plan, a.hyper().batch_size);
+  }
+  template <class V>
+  PENDULA_FN void param(const Plan&, int, bool, int, V) const {}
+  template <class V>
+  PENDULA_FN void target(const Plan&, int, bool, int, V) const {}
+  template <class V>
+  PENDULA_FN void lagged(const Plan&, int, int, V) const {}
+};
+
+// g(i) for the parameters i of one chunk: the partial gradients, partials(i) of them, summed in
+// order into partial 0 (when keep) and its squares into sumsq[part]. Then f(i, g, V).
+template <class T, class B, class N, class F>
+PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, N partials, bool keep,
                              F f) {
   T* square = b.template shared<T>(kAdamChunk);
   const int begin = part * kAdamChunk;
@@ -55,7 +70,10 @@ PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, int part
     using V = decltype(tag);
     T* at = o.grad + begin + i;
     V g = load_as<V>(at);
-    for (int k = 1; k < partials; ++k) g = g + load_as<V>(at + static_cast<uint64_t>(k) * o.count);
+    const int n_partials = partials(begin + i);
+    for (int k = 1; k < n_partials; ++k) {
+      g = g + load_as<V>(at + static_cast<uint64_t>(k) * o.count);
+    }
     store(square + i, g * g);
     if (keep) store(at, g);
     f(begin + i, g);
@@ -66,11 +84,12 @@ PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, int part
   b.for_each(1, [=](int) { *out = sum; });
 }
 
-template <class Env, class T, class Held = Context<Env, T>>
+template <class Env, class T, class Held = Context<Env, T>, class Copies = NoCopies>
 struct GradientSum {
   Held context;
   int slot;
   bool actor;
+  Copies copies{};
 
   PENDULA_FN int parts() const {
     return actor ? context.plan.actor_chunks : context.plan.critic_chunks;
@@ -82,16 +101,18 @@ struct GradientSum {
     const auto [k, part] = place(b.index(), parts());
     const AgentView<T> a = context.agent(k, b.resident());
     if (!a.update_due(a.counters().updates + static_cast<uint64_t>(slot))) return;
-    for_gradient(b, optimizer_view(a, actor, slot), part,
-                 used_partials(context.plan, a.hyper().batch_size), true, [](int, auto) {});
+    for_gradient(
+        b, optimizer_view(a, actor, slot), part,
+        [&](int i) { return copies.partials(a, actor, i); }, true, [](int, auto) {});
   }
 };
 
-template <class Env, class T, class Held = Context<Env, T>>
+template <class Env, class T, class Held = Context<Env, T>, class Copies = NoCopies>
 struct AdamStep {
   Held context;
   int slot;
   bool actor;
+  Copies copies{};
 
   PENDULA_FN int parts() const {
     return actor ? context.plan.actor_chunks : context.plan.critic_chunks;
@@ -102,6 +123,7 @@ struct AdamStep {
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
     const auto [k, part] = place(b.index(), parts());
+    const int agent = k;
     const AgentView<T> a = context.agent(k, b.resident());
     const OptimizerView<T> o = optimizer_view(a, actor, slot);
     const int begin = part * kAdamChunk;
@@ -109,8 +131,10 @@ struct AdamStep {
 
     // policy_lag 1: the next rollout acts with the parameters from before this iteration's updates.
     if (o.lagged != nullptr && slot == 0 && a.counters().slice == 0) {
-      b.template for_lanes<T>(n, [=](int i, auto tag) {
-        store(o.lagged + begin + i, load_as<decltype(tag)>(o.params + begin + i));
+      b.template for_lanes<T>(n, [=, this, &p](int i, auto tag) {
+        const auto param = load_as<decltype(tag)>(o.params + begin + i);
+        store(o.lagged + begin + i, param);
+        copies.lagged(p, agent, begin + i, param);
       });
     }
     const uint64_t update = a.counters().updates + static_cast<uint64_t>(slot);
@@ -126,15 +150,13 @@ struct AdamStep {
     const bool update_target = t % static_cast<uint64_t>(p.target_update_interval) == 0;
     const bool copy = tau == T(1);  // a hard update: the target is the network, to the bit
     const bool clip = p.max_grad_norm > 0.0;
-    int partials = used_partials(p, a.hyper().batch_size);
     T scale = T(1);
     if (clip) {
       const T norm = sqrt(squared_norm(b, o.sumsq, o.chunks));
       const T bound = static_cast<T>(p.max_grad_norm) / (norm + T(1e-6));
       scale = min(bound, T(1));
-      partials = 1;  // GradientSum has added them up
     }
-    const auto adam = [=](int i, auto sum) {
+    const auto adam = [=, this, &p](int i, auto sum) {
       using V = decltype(sum);
       const V w = load_as<V>(o.params + i);
       const V g = fma(V(decay), w, sum * V(scale));
@@ -144,16 +166,20 @@ struct AdamStep {
       store(o.m + i, m);
       store(o.v + i, v);
       store(o.params + i, next);
+      copies.param(p, agent, actor, i, next);
       if (update_target) {
         const V target = load_as<V>(o.target + i);
-        store(o.target + i, copy ? next : fma(V(tau), next - target, target));
+        const V moved = copy ? next : fma(V(tau), next - target, target);
+        store(o.target + i, moved);
+        copies.target(p, agent, actor, i, moved);
       }
     };
-    if (clip) {
+    if (clip) {  // GradientSum has added them up
       b.template for_lanes<T>(
           n, [=](int i, auto tag) { adam(begin + i, load_as<decltype(tag)>(o.grad + begin + i)); });
     } else {
-      for_gradient(b, o, part, partials, false, adam);
+      for_gradient(
+          b, o, part, [&](int i) { return copies.partials(a, actor, i); }, false, adam);
     }
   }
 };

@@ -29,6 +29,12 @@ struct Context {
   PENDULA_FN ReportRow* report_ring() const { return reinterpret_cast<ReportRow*>(page + 1); }
 };
 
+// The Env of programs that take nothing of an environment but what the plan says.
+struct AnyEnvironment {
+  template <class T>
+  struct Params {};
+};
+
 // Where a program with several blocks per agent stands.
 struct Place {
   int agent;

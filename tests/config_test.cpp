@@ -156,9 +156,9 @@ TEST(Config, EveryMessageHasPlacePointerValueAndRange) {
   expect_problem("{\"zzzzzzzzzz\": 1}", "f:1:2: /zzzzzzzzzz: unknown key; known here: name, seed");
 }
 
-TEST(Config, WordsOfLaterVersionsAreNamedAsSuch) {
-  expect_problem("{\"precision\": \"bf16\"}",
-                 "f:1:15: /precision: \"bf16\" is not in this version; allowed: one of \"auto\"");
+TEST(Config, AWordThatIsNotKnownIsNamed) {
+  expect_problem("{\"precision\": \"fp16\"}",
+                 "f:1:15: /precision: \"fp16\" is not known; allowed: one of \"auto\"");
   expect_problem("{\"actor\": {\"activation\": \"rleu\"}}",
                  "f:1:26: /actor/activation: ", "did you mean \"relu\"?");
 }

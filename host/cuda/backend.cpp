@@ -119,6 +119,12 @@ void CudaBackend::choose_plan(int capability) {
   GpuLimits gpu = gpu_limits(device_, *programs_);
   if (capability != 0) gpu.compute_capability = capability;
   plan_ = choose_device_plan(config_, planned_.plan, gpu);
+  if (plan_.grid) {
+    const uint64_t bytes = plan_.grid->layout.bytes * static_cast<uint64_t>(planned_.plan.agents);
+    grid_memory_ = make_device_memory(bytes, "the batches and operands of the grid plan");
+    PENDULA_CUDA_CHECK(cudaMemsetAsync(grid_memory_.get(), 0, bytes, stream_.get()));
+    programs_->use_grid(*plan_.grid, static_cast<char*>(grid_memory_.get()));
+  }
   if (plan_.kind == PlanKind::kGrid) return;
   const uint64_t blocks = static_cast<uint64_t>(plan_.setup.cluster * plan_.setup.clusters);
   const uint64_t bytes = plan_.spill_bytes() * blocks;
@@ -134,7 +140,7 @@ void CudaBackend::build_graph() {
     return;
   }
   const Plan& p = planned_.plan;
-  const int nodes = 3 + p.update_slots * (p.max_grad_norm > 0.0 ? 6 : 4);
+  const int nodes = 3 + p.update_slots * (p.max_grad_norm > 0.0 ? 8 : 6);
   const int repeat = std::clamp((kTurnUpdates + p.update_slots - 1) / p.update_slots, 1,
                                 std::max(1, kTurnNodes / nodes));
   graph_ = make_while_graph(stream_.get(), [&](cudaGraphConditionalHandle handle) {
@@ -179,6 +185,7 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
   };
   __atomic_store_n(stop_word, 0u, __ATOMIC_RELEASE);
   programs_->begin(stream_.get(), until);
+  programs_->prepare(stream_.get());
   PENDULA_CUDA_CHECK(cudaEventRecord(graph_begin_.get(), stream_.get()));
   PENDULA_CUDA_CHECK(cudaGraphLaunch(graph_.get(), stream_.get()));
   PENDULA_CUDA_CHECK(cudaEventRecord(graph_end_.get(), stream_.get()));
@@ -273,7 +280,9 @@ DeviceInfo CudaBackend::device() const {
   };
   const std::string capability =
       std::to_string(properties.major) + "." + std::to_string(properties.minor);
-  const std::string precision = config_.precision == Precision::kFp32 ? "fp32" : "tf32";
+  const char* const precision = config_.precision == Precision::kFp32   ? "fp32"
+                                : config_.precision == Precision::kBf16 ? "bf16"
+                                                                        : "tf32";
   const uint64_t mebibytes = properties.totalGlobalMem >> 20;
   DeviceInfo d;
   d.name = properties.name;

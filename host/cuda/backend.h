@@ -57,7 +57,7 @@ class CudaBackend final : public Backend {
   CudaEvent done_;
   CudaEvent graph_begin_, graph_end_;  // around run()'s launch
   DeviceMemory arena_;
-  DeviceMemory spill_, turn_spill_;
+  DeviceMemory spill_, turn_spill_, grid_memory_;
   PinnedMemory page_;     // mapped: HostPage and the report ring
   PinnedMemory staging_;  // kStagingBytes; read(), write(), results
   std::unique_ptr<CudaPrograms> programs_;

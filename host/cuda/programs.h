@@ -32,6 +32,10 @@ class CudaPrograms {
   virtual void begin(cudaStream_t stream, uint64_t until_iteration) const = 0;
   // One slice of an iteration; each program returns at once where the launch has halted.
   virtual void slice(cudaStream_t stream) const = 0;
+  // Where the grid plan is tuned, from now on: memory of agents x grid.layout.bytes, zeros.
+  virtual void use_grid(const GridPlan& grid, char* memory) = 0;
+  // Before the slices of a launch.
+  virtual void prepare(cudaStream_t stream) const = 0;
   virtual void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const = 0;
   // All iterations of a launch (the block plan and the cluster plan), and whether it is at its end.
   virtual void turns(cudaStream_t stream, const DevicePlan& plan) const = 0;

@@ -1,10 +1,12 @@
 // The body of host/cuda/programs.h for one environment and one kind of products.
 #pragma once
 
+#include "host/cuda/grid_programs.h"
 #include "host/cuda/programs.h"
 #include "kernels/column_trainer.h"
 #include "kernels/control_cuda.h"
 #include "kernels/evaluate.h"
+#include "kernels/grid_samples.h"
 #include "kernels/initialise.h"
 #include "kernels/iteration.h"
 #include "kernels/tile_trainer.h"
@@ -32,7 +34,30 @@ class CudaProgramsOf final : public CudaPrograms {
                            memory_.plain, nullptr);
   }
   void slice(cudaStream_t stream) const override {
-    for_each_program(context_, InSlice{*this, stream});
+    const InSlice run{*this, stream};
+    if (grid_ == nullptr) {
+      for_each_program(context_, run);
+      return;
+    }
+    run(Rollout<Env, float>{context_});
+    if constexpr (kHasTiles<Env>) {
+      run.template run<Products::kFfma>(SampleBatches<Env>{context_, layout_, grid_memory_},
+                                        memory_.plain);
+    }
+    for (int slot = 0; slot < context_.plan.update_slots; ++slot) {
+      grid_->critic(stream, slot);
+      grid_->actor(stream, slot);
+    }
+    run(Advance<Env, float>{context_});
+    run(SetHalt<Env, float>{context_});
+  }
+  void use_grid(const GridPlan& grid, char* memory) override {
+    grid_ = make_grid_programs(context_.plan, grid, context_.arena, memory);
+    layout_ = grid.layout;
+    grid_memory_ = memory;
+  }
+  void prepare(cudaStream_t stream) const override {
+    if (grid_ != nullptr) grid_->pack(stream);
   }
   void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const override {
     start<Products::kFfma>(stream, NextTurn<Env, float>{context_, handle}, memory_.plain, nullptr);
@@ -120,6 +145,9 @@ class CudaProgramsOf final : public CudaPrograms {
 
   Context<Env, float> context_;
   ProgramMemory memory_;
+  std::unique_ptr<GridPrograms> grid_;  // null: the programs of kernels/iteration.h
+  GridLayout layout_{};
+  char* grid_memory_ = nullptr;
 };
 
 }  // namespace pendula

@@ -94,57 +94,21 @@ TEST(Columns, BlocksActForEachOther) {
 }
 
 TEST(Columns, AnAgentOfAPopulationHasTheBitsThatItHasAlone) {
-  Config many = column_config(40, 8);
-  many.agents = 500;
-  const int64_t clusters = CudaBackend(many, 0).device_plan().setup.clusters;
-  for (const int64_t agents : {int64_t{2}, int64_t{7}, clusters + 1}) {
-    Config c = column_config(40, 8);
-    c.agents = agents;
-    c.ddpg.updates_per_step = 0.25;
-    const auto all = tuned(c);
-    const uint64_t iterations = agents > clusters ? 18 : 24;
-    run_until(*all, iterations);
-    for (const int64_t k : {int64_t{0}, agents / 2, agents - 1}) {
-      Config one = c;
-      one.agents = 1;
-      one.seed = c.seed + static_cast<uint64_t>(k);
-      const auto alone = tuned(one);
-      run_until(*alone, iterations);
-      EXPECT_EQ(agent_state(*all, static_cast<uint64_t>(k)), agent_state(*alone, 0)) << k;
-    }
-  }
-}
-
-// A launch of the simulator's ends after a second anyway: few updates, so that not each is alone.
-TEST(Columns, WhereALaunchIsCutNeverChangesABit) {
-  Config c = column_config(40, 40);
+  Config c = column_config(40, 8);
+  c.agents = 500;
   c.ddpg.updates_per_step = 0.25;
-  const auto whole = tuned(c), pieces = tuned(c);
-  run_until(*whole, 22);
-  for (uint64_t at = 15; at <= 22; ++at) run_until(*pieces, at);
-  EXPECT_EQ(agent_state(*whole, 0), agent_state(*pieces, 0));
-
-  c.ddpg.updates_per_step = 17.5;  // 70 updates: two slices
-  const auto slices = tuned(c), cut = tuned(c);
-  run_until(*slices, 17);
-  for (const uint64_t at : {1, 16, 17}) run_until(*cut, at);
-  EXPECT_EQ(agent_state(*slices, 0), agent_state(*cut, 0));
-}
-
-TEST(Columns, ANanIsNamed) {
-  const Config c = column_config(40, 40);
-  const auto b = tuned(c);
-  run_until(*b, 18);
-  const float nan = std::nanf("");
-  for (const TensorSpec& t : b->tensors().tensors) {
-    if (t.name == "agents.critic.layers.1.weight") b->write(t.offset, sizeof nan, &nan);
+  const int64_t clusters = CudaBackend(c, 0).device_plan().setup.clusters;
+  for (const int64_t agents : {int64_t{2}, int64_t{7}, clusters + 1}) {
+    c.agents = agents;
+    expect_bits_of_agents_alone(c, 0, agents > clusters ? 18 : 24);
   }
-  const std::atomic<bool> stop{false};
-  EXPECT_EQ(b->run(400, stop).reason, HaltReason::kDiverged);
-  ASSERT_EQ(b->faults().size(), 1u);
-  EXPECT_EQ(b->faults()[0].fault, Fault::kCriticLoss);
-  EXPECT_EQ(b->faults()[0].iteration, 18u);
 }
+
+TEST(Columns, WhereALaunchIsCutNeverChangesABit) {
+  expect_cuts_change_no_bit(column_config(40, 40));
+}
+
+TEST(Columns, ANanIsNamed) { expect_a_nan_to_be_named(column_config(40, 40)); }
 
 }  // namespace
 }  // namespace pendula

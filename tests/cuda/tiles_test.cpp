@@ -56,61 +56,17 @@ TEST_P(Tiles, AnAgentOfAPopulationHasTheBitsThatItHasAlone) {
     Config c = tile_config(8, 8);
     c.agents = agents;
     c.ddpg.updates_per_step = 0.25;
-    const auto all = tuned(c, GetParam());
-    const uint64_t iterations = agents == 133 ? 18 : 24;
-    run_until(*all, iterations);
-    for (const int64_t k : {int64_t{0}, agents / 2, agents - 1}) {
-      Config one = c;
-      one.agents = 1;
-      one.seed = c.seed + static_cast<uint64_t>(k);
-      const auto alone = tuned(one, GetParam());
-      run_until(*alone, iterations);
-      EXPECT_EQ(agent_state(*all, static_cast<uint64_t>(k)), agent_state(*alone, 0)) << k;
-    }
+    expect_bits_of_agents_alone(c, GetParam(), agents == 133 ? 18 : 24);
   }
 }
 
-// A launch of the simulator's ends after a second anyway: few updates, so that not each is alone.
 TEST_P(Tiles, WhereALaunchIsCutNeverChangesABit) {
-  Config c = tile_config(16, 40);
-  c.ddpg.updates_per_step = 0.25;
-  const auto whole = tuned(c, GetParam()), pieces = tuned(c, GetParam());
-  run_until(*whole, 22);
-  for (uint64_t at = 15; at <= 22; ++at) run_until(*pieces, at);
-  EXPECT_EQ(agent_state(*whole, 0), agent_state(*pieces, 0));
-
-  c.ddpg.updates_per_step = 17.5;  // 70 updates: two slices
-  const auto slices = tuned(c, GetParam()), cut = tuned(c, GetParam());
-  run_until(*slices, 17);
-  for (const uint64_t at : {1, 16, 17}) run_until(*cut, at);
-  EXPECT_EQ(agent_state(*slices, 0), agent_state(*cut, 0));
+  expect_cuts_change_no_bit(tile_config(16, 40), GetParam());
 }
 
-TEST(Tile, GoesOnFromACpusState) {
-  const Config c = tile_config(16, 40);
-  const auto a = cpu(c), b = tuned(c, kKinds[0]);
-  run_until(*a, 25);
-  const std::vector<char> saved = agent_state(*a, 0);
-  b->write(0, saved.size(), saved.data());
-  run_until(*a, 26);
-  run_until(*b, 26);
-  expect_close(*b, *a, ".weight", 1e-4, 1.0);
-}
+TEST(Tile, GoesOnFromTheCpu) { expect_to_go_on_from_the_cpu(tile_config(16, 40), kKinds[0]); }
 
-TEST(Tile, ANanIsNamed) {
-  const Config c = tile_config(16, 40);
-  const auto b = tuned(c, kKinds[0]);
-  run_until(*b, 20);
-  const float nan = std::nanf("");
-  for (const TensorSpec& t : b->tensors().tensors) {
-    if (t.name == "agents.critic.layers.1.weight") b->write(t.offset, sizeof nan, &nan);
-  }
-  const std::atomic<bool> stop{false};
-  EXPECT_EQ(b->run(400, stop).reason, HaltReason::kDiverged);
-  ASSERT_EQ(b->faults().size(), 1u);
-  EXPECT_EQ(b->faults()[0].fault, Fault::kCriticLoss);
-  EXPECT_EQ(b->faults()[0].iteration, 20u);
-}
+TEST(Tile, ANanIsNamed) { expect_a_nan_to_be_named(tile_config(16, 40), kKinds[0]); }
 
 class TilesOf : public testing::TestWithParam<Variant> {};
 INSTANTIATE_TEST_SUITE_P(Variants, TilesOf, testing::ValuesIn(kVariants),
