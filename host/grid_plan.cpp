@@ -4,19 +4,22 @@
 
 #include <algorithm>
 
-#include "kernels/grid_update.h"
+#include "kernels/grid_rollout.h"
 
 namespace pendula {
 namespace {
 
-constexpr int kNarrow = 64;  // units
+constexpr int kNarrow = 64;      // units
+constexpr int kManyTiles = 128;  // of environments: they fill a GPU
 
 template <class P>
 std::optional<GridPlan> grid_plan_of(const Plan& p, uint64_t shared_bytes) {
   std::optional<GridPlan> plan;
   const auto try_shape = [&]<class S>(S, GridShape shape) {
     if (plan || pass_bytes<S>(p) > shared_bytes) return;
-    plan = GridPlan{{}, shape, pass_bytes<S>(p)};
+    plan.emplace();
+    plan->shape = shape;
+    plan->pass_bytes = pass_bytes<S>(p);
     plan->layout.tile_rows = S::kRows;
   };
   if (widest_hidden(p) <= kNarrow) try_shape(Shape<P, 1, 4>(), GridShape::kNarrow);
@@ -61,6 +64,30 @@ GridLayout lay_out(const Plan& p, int per_word, int tile_rows) {
   return g;
 }
 
+template <class P>
+void choose_actor(const Plan& p, uint64_t shared_bytes, GridPlan& plan) {
+  using Half = Shape<P, 4, 1>;
+  using Whole = Shape<P, 8, 1>;
+  const uint64_t chain =
+      sizeof(uint32_t) * static_cast<uint64_t>(chain_words(p.actor, plan.layout.actor));
+  const auto take = [&](GridActor actor, int rows, uint64_t bytes) {
+    constexpr uint64_t kSums = 4;  // of each environment, when the actor is done
+    plan.actor = actor;
+    plan.rollout_bytes = std::max(bytes, kSums * sizeof(float) * static_cast<uint64_t>(rows));
+  };
+  const auto layers = [&]<class S>(S) {
+    return static_cast<uint64_t>(layer_actor_bytes<S>(p.actor));
+  };
+  plan.actor = GridActor::kProgram;
+  if (p.actor.widest <= kChainWidth && chain <= shared_bytes) {
+    take(GridActor::kChain, kThreads, chain);
+  } else if (p.num_envs >= kManyTiles * Whole::kRows && layers(Whole()) <= shared_bytes) {
+    take(GridActor::kLayers128, Whole::kRows, layers(Whole()));
+  } else if (layers(Half()) <= shared_bytes) {
+    take(GridActor::kLayers64, Half::kRows, layers(Half()));
+  }
+}
+
 }  // namespace
 
 std::optional<GridPlan> choose_grid_plan(const Config& c, const Plan& p, uint64_t shared_bytes,
@@ -79,6 +106,11 @@ std::optional<GridPlan> choose_grid_plan(const Config& c, const Plan& p, uint64_
     auto plan = bf16 ? grid_plan_of<Bf16>(p, shared_bytes) : grid_plan_of<Tf32>(p, shared_bytes);
     if (plan) {
       plan->layout = lay_out(p, bf16 ? 2 : 1, plan->layout.tile_rows);
+      if (bf16) {
+        choose_actor<Bf16>(p, shared_bytes, *plan);
+      } else {
+        choose_actor<Tf32>(p, shared_bytes, *plan);
+      }
       return plan;
     }
     why = fmt::format(

@@ -15,10 +15,16 @@ namespace pendula {
 // and 32 columns of each 256.
 enum class GridShape { kNarrow, kRows64, kRows32, kRows16 };
 
+// What acts (kernels/grid_rollout.h): the program of every plan, a warp's chain of layers, or a
+// block's layers over 64 or 128 environments.
+enum class GridActor { kProgram, kChain, kLayers64, kLayers128 };
+
 struct GridPlan {
   GridLayout layout;
   GridShape shape;
-  uint64_t pass_bytes;  // of a block's shared memory
+  GridActor actor;
+  uint64_t pass_bytes;     // of a block's shared memory
+  uint64_t rollout_bytes;  // the same, unless the program acts
 };
 
 // Nothing where the run has to have the programs of kernels/iteration.h; why: then says why not.

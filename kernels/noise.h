@@ -55,18 +55,49 @@ PENDULA_FN Noise<T> allocate_noise(B& b, const Plan& p) {
   return noise;
 }
 
+// What environments draw for the time steps of call number `call`. seed: of the agent.
+struct NoiseCall {
+  uint64_t seed, call;
+
+  // 1 where the action is uniformly random.
+  template <class V, class Index>
+  PENDULA_FN void uniformly(Index env, Scalar<V> epsilon, V (&u)[kNoiseSteps]) const {
+    const auto r = random(seed, Purpose::kEpsilon, 0, env, call);
+    for (uint32_t j = 0; j < kNoiseSteps; ++j) {
+      u[j] = as_real(uniform01<V>(word(r, j)) < V(epsilon), V());
+    }
+  }
+  // Of dimension d: uniform in [-1, 1].
+  template <class V, class Index>
+  PENDULA_FN void actions(Index env, int d, V (&a)[kNoiseSteps]) const {
+    const auto r = random(seed, Purpose::kRandomAction, static_cast<uint32_t>(d), env, call);
+    for (uint32_t j = 0; j < kNoiseSteps; ++j) a[j] = uniform<V>(word(r, j), -1, 1);
+  }
+  // Standard normal, times `scale`.
+  template <class V, class Index>
+  PENDULA_FN void normals(Index env, int d, V scale, V (&z)[kNoiseSteps]) const {
+    const auto w = random(seed, Purpose::kNoise, static_cast<uint32_t>(d), env, call);
+    gaussian_pair(w.x, w.y, z[0], z[1]);
+    gaussian_pair(w.z, w.w, z[2], z[3]);
+    for (int j = 0; j < kNoiseSteps; ++j) z[j] = z[j] * scale;
+  }
+};
+
+// How much larger sigma is from an environment to the next.
+PENDULA_FN double ladder_rung(const Plan& p, const AgentHyper& h) {
+  return (h.sigma_ladder - 1.0) / (p.num_envs > 1 ? p.num_envs - 1 : 1);
+}
+
 // The numbers of n environments, from `first` on, for time step t and its neighbours. Ends with a
 // barrier.
 template <int action_dim, class T, class B>
 PENDULA_SHARED_FN void draw_noise(B& b, const Plan& p, const AgentHyper& hyper, bool warmup,
                                   int first, int n, uint64_t t, const Noise<T>& out) {
   const Noise<T> noise = out;
-  const uint64_t seed = hyper.seed;
+  const NoiseCall draw{hyper.seed, t / kNoiseSteps};
   const T epsilon = static_cast<T>(hyper.epsilon);
-  const double rungs = p.num_envs > 1 ? p.num_envs - 1 : 1;
-  const T rung = static_cast<T>((hyper.sigma_ladder - 1.0) / rungs);
+  const T rung = static_cast<T>(ladder_rung(p, hyper));
   const bool ou = p.noise == NoiseType::kOu;
-  const uint64_t call = t / kNoiseSteps;
   b.template for_lanes<T>(n, [=](int i, auto tag) PENDULA_INLINE {
     using V = decltype(tag);
     Words<V> env;
@@ -74,22 +105,15 @@ PENDULA_SHARED_FN void draw_noise(B& b, const Plan& p, const AgentHyper& hyper, 
     const V ladder = fma(to_real<V>(env), V(rung), V(T(1)));
     V uniformly[kNoiseSteps] = {}, number[kNoiseSteps];
     if (!warmup) {
-      const auto r = random(seed, Purpose::kEpsilon, 0, env, call);
-      for (uint32_t j = 0; j < kNoiseSteps; ++j) {
-        uniformly[j] = as_real(uniform01<V>(word(r, j)) < V(epsilon), V());
-        store(noise.uniformly + static_cast<int>(j) * B::kLd + i, uniformly[j]);
-      }
+      draw.uniformly(env, epsilon, uniformly);
+      for (int j = 0; j < kNoiseSteps; ++j) store(noise.uniformly + j * B::kLd + i, uniformly[j]);
     }
     for (int d = 0; d < action_dim; ++d) {
-      const auto r = random(seed, Purpose::kRandomAction, static_cast<uint32_t>(d), env, call);
-      for (uint32_t j = 0; j < kNoiseSteps; ++j) number[j] = uniform<V>(word(r, j), T(-1), T(1));
+      draw.actions(env, d, number);
       if (!warmup || ou) {
-        const auto w = random(seed, Purpose::kNoise, static_cast<uint32_t>(d), env, call);
         V z[kNoiseSteps];
-        gaussian_pair(w.x, w.y, z[0], z[1]);
-        gaussian_pair(w.z, w.w, z[2], z[3]);
+        draw.normals(env, d, ladder, z);
         for (int j = 0; j < kNoiseSteps; ++j) {
-          z[j] = z[j] * ladder;
           if (ou) {
             store(noise.normal + (j * action_dim + d) * B::kLd + i, z[j]);
           } else {

@@ -6,6 +6,7 @@
 #include "kernels/column_trainer.h"
 #include "kernels/control_cuda.h"
 #include "kernels/evaluate.h"
+#include "kernels/grid_rollout.h"
 #include "kernels/grid_samples.h"
 #include "kernels/initialise.h"
 #include "kernels/iteration.h"
@@ -39,10 +40,14 @@ class CudaProgramsOf final : public CudaPrograms {
       for_each_program(context_, run);
       return;
     }
-    run(Rollout<Env, float>{context_});
     if constexpr (kHasTiles<Env>) {
-      run.template run<Products::kFfma>(SampleBatches<Env>{context_, layout_, grid_memory_},
-                                        memory_.plain);
+      if (grid_plan_.layout.per_word == 2) {
+        act<Bf16>(run);
+      } else {
+        act<Tf32>(run);
+      }
+      run.template run<Products::kFfma>(
+          SampleBatches<Env>{context_, grid_plan_.layout, grid_memory_}, memory_.plain);
     }
     for (int slot = 0; slot < context_.plan.update_slots; ++slot) {
       grid_->critic(stream, slot);
@@ -53,7 +58,7 @@ class CudaProgramsOf final : public CudaPrograms {
   }
   void use_grid(const GridPlan& grid, char* memory) override {
     grid_ = make_grid_programs(context_.plan, grid, context_.arena, memory);
-    layout_ = grid.layout;
+    grid_plan_ = grid;
     grid_memory_ = memory;
   }
   void prepare(cudaStream_t stream) const override {
@@ -96,6 +101,33 @@ class CudaProgramsOf final : public CudaPrograms {
   }
 
  private:
+  struct InSlice;
+
+  // The rollout of the grid plan where it is tuned.
+  template <class P>
+  void act(const InSlice& run) const {
+    switch (grid_plan_.actor) {
+      case GridActor::kProgram:
+        run(Rollout<Env, float>{context_});
+        break;
+      case GridActor::kChain:
+        act_by<ChainActor<P, Env::kObsDim, Env::kActionDim>>(run);
+        break;
+      case GridActor::kLayers64:
+        act_by<LayerActor<Shape<P, 4, 1>, Env::kObsDim, Env::kActionDim>>(run);
+        break;
+      case GridActor::kLayers128:
+        act_by<LayerActor<Shape<P, 8, 1>, Env::kObsDim, Env::kActionDim>>(run);
+        break;
+    }
+  }
+  template <class Actor>
+  void act_by(const InSlice& run) const {
+    run.template run<Products::kFfma>(
+        GridRollout<Env, Actor>{context_, grid_plan_.layout, grid_memory_},
+        BlockMemory{grid_plan_.rollout_bytes, 0, nullptr});
+  }
+
   template <class Trainer>
   void turns_by(cudaStream_t stream, const DevicePlan& plan) const {
     launch_turns<Env, Trainer>(stream, context_, plan.setup, plan.shared_bytes);
@@ -146,7 +178,7 @@ class CudaProgramsOf final : public CudaPrograms {
   Context<Env, float> context_;
   ProgramMemory memory_;
   std::unique_ptr<GridPrograms> grid_;  // null: the programs of kernels/iteration.h
-  GridLayout layout_{};
+  GridPlan grid_plan_{};
   char* grid_memory_ = nullptr;
 };
 
