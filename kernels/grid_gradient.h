@@ -12,26 +12,36 @@
 
 namespace PENDULA_PROGRAMS {
 
-inline constexpr int kSumPitch = kGradientTile + 8;  // floats between two units of a warp's sums
-inline constexpr int kSumWarps = 4;                  // whose sums lie in shared memory at a time
+inline constexpr int kSumPitch = kGradientTile + 8;   // floats between two units of a warp's sums
+inline constexpr int kSumWarps = 4;                   // whose sums lie in shared memory at a time
+inline constexpr int kFirstWords = 4 * 32 * (4 + 2);  // see FirstActivations
 inline constexpr uint64_t kGradientBytes =
-    sizeof(float) * (kSumWarps * kGradientTile * kSumPitch + kWarps * kGradientTile);
+    sizeof(float) * (kSumWarps * kGradientTile * kSumPitch + kFirstWords);
 
-// The words of 8 units, kPerStep rows, of a stored layer.
+// Words q and q + 4 of a unit.
+struct alignas(8) Words2 {
+  uint32_t x, y;
+};
+
+// The words of a stored layer, of the `tiles` (at most 8) tiles of 8 units from one on.
 struct StoredRows {
-  const uint32_t* words;
-  int steps;  // of all rows
+  const Words2* words;  // of the first tile, in step 0
+  int all;              // tiles of the layer
+  int tiles;
 
-  PENDULA_FN void load(int unit, int step, uint32_t (&w)[2]) const {
-    const uint32_t* at =
-        words + 2 * ((static_cast<int64_t>(unit / 8) * steps + step) * 32 + thread_index() % 32);
-    w[0] = at[0];
-    w[1] = at[1];
+  PENDULA_FN StoredRows(const uint32_t* from, int width, int first)
+      : words(reinterpret_cast<const Words2*>(from) + first / 8 * 32 + thread_index() % 32),
+        all(row_words(width, 1) / 8),
+        tiles(all - first / 8) {}
+  PENDULA_FN Words2 load(int step, int tile) const {
+    if (tile >= tiles) return {0, 0};
+    return words[(static_cast<int64_t>(step) * all + tile) * 32];
   }
 };
 
-// Deltas of 64 units of the last hidden layer, from unit `first` on, as the operand a.
-template <class P>
+// Deltas of 64 units of the last hidden layer, from unit `first` on, as the operand a. kOne: the
+// network has one output, whose weights are kept in registers.
+template <class P, bool kOne>
 class LastDeltas {
  public:
   PENDULA_FN LastDeltas(const GridContext& context, int k, const NetworkLayout& net,
@@ -46,12 +56,12 @@ class LastDeltas {
         mask_words_(mask_words(net)),
         first_(first) {
     PENDULA_UNROLL
-    for (int m = 0; m < 8; ++m) weight_[m] = weight(0, m);
+    for (int m = 0; kOne && m < 8; ++m) weight_[m] = weight(0, m);
   }
 
   // a[m]: units 16 m .. of the rows of `step`. sums[2 m + h]: added to it, those of unit 16 m + 8 h
   // + g, unrounded.
-  PENDULA_FN void load(int step, uint32_t (&a)[4][4], float (&sums)[8]) const {
+  PENDULA_FN void load(int step, uint32_t (&a)[4][4]) const {
     PENDULA_UNROLL
     for (int h = 0; h < 2; ++h) {  // word q, word q + 4
       float d[8][2] = {};
@@ -60,21 +70,18 @@ class LastDeltas {
         const int row =
             step * P::kPerStep + (P::kPerWord == 1 ? 2 * lane_.q + h : 2 * lane_.q + 8 * h + i);
         const uint32_t* mask = mask_ + static_cast<int64_t>(row) * mask_words_;
-        const uint32_t bits[2] = {mask[0], mask[1]};
+        // tf32: both words; bf16: that of the unit's part.
+        const uint32_t bits[2] = {mask[P::part_of(lane_.g)], mask[P::kPerWord == 1 ? 1 : 0]};
         const float delta = delta_[row];
         PENDULA_UNROLL
         for (int m = 0; m < 8; ++m) {
           const int word = P::word_of(8 * m + lane_.g);
-          const uint32_t on = (P::kPerWord == 1     ? bits[m / 4]
-                               : (lane_.g & 1) != 0 ? bits[1]
-                                                    : bits[0]) >>
-                              (word & 31);
-          float sum = delta * weight_[m];
-          for (int o = 1; o < outputs_; ++o) {
+          const uint32_t on = bits[P::kPerWord == 1 ? m / 4 : 0] >> (word & 31);
+          float sum = delta * (kOne ? weight_[m] : weight(0, m));
+          for (int o = 1; !kOne && o < outputs_; ++o) {
             sum = fma(delta_[o * rows_ + row], weight(o, m), sum);
           }
           d[m][i] = (on & 1) != 0 ? sum : 0.0f;
-          sums[m] += d[m][i];
         }
       }
       PENDULA_UNROLL
@@ -97,57 +104,60 @@ class LastDeltas {
   const uint32_t* mask_;
   const float* head_;
   const int rows_, width_, outputs_, mask_words_, first_;
-  float weight_[8];
+  float weight_[kOne ? 8 : 1];
 };
 
 // Deltas of 64 units of a layer that was stored.
-template <class P>
-class StoredDeltas {
- public:
-  PENDULA_FN StoredDeltas(const StoredRows& rows, int units, int first)
-      : rows_(rows), units_(units), first_(first) {}
+struct StoredDeltas {
+  StoredRows rows;
 
-  PENDULA_FN void load(int step, uint32_t (&a)[4][4], float (&sums)[8]) const {
+  PENDULA_FN void load(int step, uint32_t (&a)[4][4]) const {
     PENDULA_UNROLL
     for (int m = 0; m < 8; ++m) {
-      uint32_t w[2] = {0, 0};
-      if (first_ + 8 * m < units_) rows_.load(first_ + 8 * m, step, w);
-      PENDULA_UNROLL
-      for (int h = 0; h < 2; ++h) {
-        a[m / 2][2 * h + m % 2] = w[h];
-        PENDULA_UNROLL
-        for (int i = 0; i < P::kPerWord; ++i) sums[m] += P::number(w[h], i);
-      }
+      const Words2 w = rows.load(step, m);
+      a[m / 2][m % 2] = w.x;
+      a[m / 2][2 + m % 2] = w.y;
     }
   }
-
- private:
-  const StoredRows rows_;
-  const int units_, first_;  // units: whole tiles of 8
 };
 
-// Activations of 64 units of the first hidden layer as the operand b.
+// 16 bytes of shared memory, read anew wherever it is called: the compiler would keep what it reads
+// in a loop in registers that it does not have.
+PENDULA_FN PackedWords read_again([[maybe_unused]] const PackedWords* p) {
+  PackedWords w{};
+#if PENDULA_DEVICE
+  asm volatile("ld.shared.v4.u32 {%0,%1,%2,%3}, [%4];"
+               : "=r"(w.x), "=r"(w.y), "=r"(w.z), "=r"(w.w)
+               : "r"(shared_address(p)));
+#endif
+  return w;
+}
+
+// Activations of 64 units of the first hidden layer as the operand b. The weights and biases that
+// they are computed with lie in shared memory, as the block's threads take them: 24 registers less.
 template <class P>
 class FirstActivations {
  public:
+  // words: kFirstWords of shared memory. Ends with a barrier.
   PENDULA_FN FirstActivations(const float* x, const NetworkLayout& net, const float* params,
-                              int first)
-      : lane_(lane_place(thread_index())), x_(reinterpret_cast<const uint32_t*>(x)) {
+                              int first, uint32_t* words)
+      : lane_(lane_place(thread_index())),
+        x_(reinterpret_cast<const uint32_t*>(x)),
+        weights_(reinterpret_cast<const PackedWords*>(words) + thread_index() % 32),
+        biases_(reinterpret_cast<const float*>(words + 4 * 32 * 4) + 2 * (thread_index() % 32)) {
     const int inputs = net.size[0], width = net.size[1];
-    PENDULA_UNROLL
-    for (int n = 0; n < 4; ++n) {
-      PENDULA_UNROLL
-      for (int i = 0; i < 4; ++i) {  // word q (+ 4) of unit g (+ 8)
-        const int unit = first + 16 * n + lane_.g + 8 * (i & 1), in = lane_.q + 2 * (i & 2);
-        weight_[n][i] =
-            unit < width && in < inputs ? to_tf32(params[net.weight[0] + unit * inputs + in]) : 0;
-      }
-      PENDULA_UNROLL
-      for (int i = 0; i < 2; ++i) {
-        const int unit = first + 16 * n + lane_.g + 8 * i;
-        bias_[n][i] = unit < width ? params[net.bias[0] + unit] : 0.0f;
-      }
+    for (int i = thread_index(); i < 4 * 32 * 4; i += kThreads) {  // word q (+ 4) of unit g (+ 8)
+      const Lane l = lane_place(i / 4 % 32);
+      const int unit = first + 16 * (i / 128) + l.g + 8 * (i & 1), in = l.q + 2 * (i & 2);
+      words[i] =
+          unit < width && in < inputs ? to_tf32(params[net.weight[0] + unit * inputs + in]) : 0;
     }
+    float* biases = reinterpret_cast<float*>(words + 4 * 32 * 4);
+    for (int i = thread_index(); i < 4 * 32 * 2; i += kThreads) {
+      const int unit = first + 16 * (i / 64) + lane_place(i / 2 % 32).g + 8 * (i & 1);
+      biases[i] = unit < width ? params[net.bias[0] + unit] : 0.0f;
+    }
+    block_sync();
   }
 
   // b[n]: units 8 n .. of the rows of `step`.
@@ -161,18 +171,21 @@ class FirstActivations {
     }
     PENDULA_UNROLL
     for (int n = 0; n < 4; ++n) {
+      const PackedWords w = read_again(weights_ + 32 * n);
+      const uint32_t a[4] = {w.x, w.y, w.z, w.w};
+      const float b0 = biases_[64 * n], b8 = biases_[64 * n + 1];
       PENDULA_UNROLL
       for (int i = 0; i < P::kPerWord; ++i) {
-        float c[4] = {bias_[n][0], bias_[n][0], bias_[n][1], bias_[n][1]};
-        Tf32::mma(c, weight_[n], x[i][0], x[i][1]);
+        float c[4] = {b0, b0, b8, b8};
+        Tf32::mma(c, a, x[i][0], x[i][1]);
         PENDULA_UNROLL
         for (int h = 0; h < 2; ++h) {
-          const auto w = P::pack(relu(c[2 * h]), relu(c[2 * h + 1]));
+          const auto words = P::pack(relu(c[2 * h]), relu(c[2 * h + 1]));
           if constexpr (P::kPerWord == 1) {
-            b[2 * n + h][0] = w.at[0];
-            b[2 * n + h][1] = w.at[P::kWords - 1];
+            b[2 * n + h][0] = words.at[0];
+            b[2 * n + h][1] = words.at[P::kWords - 1];
           } else {
-            b[2 * n + h][i] = w.at[0];
+            b[2 * n + h][i] = words.at[0];
           }
         }
       }
@@ -182,27 +195,21 @@ class FirstActivations {
  private:
   const Lane lane_;
   const uint32_t* x_;
-  uint32_t weight_[4][4];
-  float bias_[4][2];
+  const PackedWords* weights_;    // (4 x 16 units, lanes)
+  const volatile float* biases_;  // (4 x 16 units, lanes, 2)
 };
 
-template <class P>
-class StoredActivations {
- public:
-  PENDULA_FN StoredActivations(const StoredRows& rows, int units, int first)
-      : rows_(rows), units_(units), first_(first) {}
+struct StoredActivations {
+  StoredRows rows;
 
   PENDULA_FN void load(int step, uint32_t (&b)[8][2]) const {
     PENDULA_UNROLL
     for (int n = 0; n < 8; ++n) {
-      b[n][0] = b[n][1] = 0;
-      if (first_ + 8 * n < units_) rows_.load(first_ + 8 * n, step, b[n]);
+      const Words2 w = rows.load(step, n);
+      b[n][0] = w.x;
+      b[n][1] = w.y;
     }
   }
-
- private:
-  const StoredRows rows_;
-  const int units_, first_;
 };
 
 // kLast: the layer's outputs are the last hidden layer; kFirst: its inputs are the first one.
@@ -250,13 +257,12 @@ struct WeightGradient {
     const float* params = agent.at(actor ? p.actor_params : p.critic_params);
 
     float c[4][8][4] = {};
-    float bias[8] = {};
     const auto run = [&](const auto& deltas, const auto& activations) {
       PENDULA_UNROLL_BY(1)
       for (int step = first; step < last; ++step) {
         uint32_t a[4][4], w[8][2];
-        deltas.load(step, a, bias);
         activations.load(step, w);
+        deltas.load(step, a);
         PENDULA_UNROLL
         for (int n = 0; n < 8; ++n) {
           PENDULA_UNROLL
@@ -264,20 +270,28 @@ struct WeightGradient {
         }
       }
     };
-    const float* x = context.inputs(k, context.grid.x, slot);
-    if constexpr (kLast && kFirst) {
-      run(LastDeltas<P>(context, k, network, params, m0),
-          FirstActivations<P>(x, network, params, n0));
-    } else if constexpr (kLast) {
-      run(LastDeltas<P>(context, k, network, params, m0), stored_activations(k, n0));
-    } else if constexpr (kFirst) {
-      run(stored_deltas(k, m0), FirstActivations<P>(x, network, params, n0));
+    const auto first_activations = [&] {
+      uint32_t* words = reinterpret_cast<uint32_t*>(shared_memory() + kGradientBytes) - kFirstWords;
+      const float* x = context.inputs(k, context.grid.x, slot);
+      return FirstActivations<P>(x, network, params, n0, words);
+    };
+    const auto with_activations = [&](const auto& deltas) {
+      if constexpr (kFirst) {
+        run(deltas, first_activations());
+      } else {
+        run(deltas, StoredActivations{stored_rows(k, layer - 1, false, n0)});
+      }
+    };
+    if constexpr (!kLast) {
+      with_activations(StoredDeltas{stored_rows(k, layer, true, m0)});
+    } else if (network.size[network.layers] == 1) {
+      with_activations(LastDeltas<P, true>(context, k, network, params, m0));
     } else {
-      run(stored_deltas(k, m0), stored_activations(k, n0));
+      with_activations(LastDeltas<P, false>(context, k, network, params, m0));
     }
     float* grad = agent.work_at(actor ? p.actor_grad : p.critic_grad) +
                   static_cast<uint64_t>(slice) * network.count;
-    write(l, c, bias, m0, n0, grad);
+    write(l, c, m0, n0, grad);
   }
 
  private:
@@ -285,29 +299,18 @@ struct WeightGradient {
     return static_cast<int>(static_cast<int64_t>(n) * i / of);
   }
 
-  PENDULA_FN StoredRows stored_rows(int k, int l, bool delta) const {
-    return {context.at<uint32_t>(k, stored_place(net(), l, delta, context.grid)),
-            context.grid.rows / P::kPerStep};
-  }
-  PENDULA_FN StoredDeltas<P> stored_deltas(int k, int m0) const {
-    return {stored_rows(k, layer, true), row_words(net().size[layer + 1], 1), m0};
-  }
-  PENDULA_FN StoredActivations<P> stored_activations(int k, int n0) const {
-    return {stored_rows(k, layer - 1, false), row_words(net().size[layer], 1), n0};
+  // Of hidden layer l, from unit `first` on.
+  PENDULA_FN StoredRows stored_rows(int k, int l, bool delta, int first) const {
+    return {context.at<uint32_t>(k, stored_place(net(), l, delta, context.grid)), net().size[l + 1],
+            first};
   }
 
   // The sums of all warps, in their order, into the gradient.
-  PENDULA_FN void write(const Lane& l, const float (&c)[4][8][4], const float (&bias)[8], int m0,
-                        int n0, float* grad) const {
+  PENDULA_FN void write(const Lane& l, const float (&c)[4][8][4], int m0, int n0,
+                        float* grad) const {
     const NetworkLayout& network = net();
     const int width = network.size[layer + 1], inputs = network.size[layer];
     float* sums = reinterpret_cast<float*>(shared_memory());
-    float* biases = sums + kSumWarps * kGradientTile * kSumPitch;
-    PENDULA_UNROLL
-    for (int m = 0; m < 8; ++m) {
-      const float sum = sum_over_columns(bias[m]);
-      if (l.q == 0) biases[l.warp * kGradientTile + 8 * m + l.g] = sum;
-    }
     for (int turn = 0; turn < kWarps / kSumWarps; ++turn) {
       if (l.warp / kSumWarps == turn) {
         float* to = sums + l.warp % kSumWarps * kGradientTile * kSumPitch;
@@ -334,12 +337,6 @@ struct WeightGradient {
         sum += sums[(w * kGradientTile + m) * kSumPitch + n];
       }
       grad[network.weight[layer] + (m0 + m) * inputs + n0 + n] = sum;
-    }
-    const int unit = thread_index();
-    if (n0 == 0 && unit < kGradientTile && m0 + unit < width) {
-      float sum = 0.0f;
-      for (int w = 0; w < kWarps; ++w) sum += biases[w * kGradientTile + unit];
-      grad[network.bias[layer] + m0 + unit] = sum;
     }
   }
 };

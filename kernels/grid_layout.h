@@ -97,7 +97,7 @@ struct GridLayout {
 };
 
 // First byte of what is stored of hidden layer l (1 .. layers - 3), its activations or its deltas:
-// (tiles of 8 units, rows / kPerStep, lanes, 2) words.
+// (rows / kPerStep, tiles of 8 units, lanes, 2) words.
 PENDULA_FN uint64_t stored_words(const NetworkLayout& net, int l, const GridLayout& g) {
   return static_cast<uint64_t>(row_words(net.size[l + 1], 1)) *
          static_cast<uint64_t>(g.rows / g.per_word);

@@ -21,8 +21,7 @@ struct GridCopies {
     const NetworkLayout& net = actor ? a.plan.actor : a.plan.critic;
     const uint64_t batch_size = a.hyper().batch_size;
     for (int l = 1; l + 1 < net.layers; ++l) {
-      if (static_cast<uint32_t>(i) >= net.weight[l] &&
-          static_cast<uint32_t>(i) < net.weight[l + 1]) {
+      if (static_cast<uint32_t>(i) >= net.weight[l] && static_cast<uint32_t>(i) < net.bias[l]) {
         return gradient_slices(a.plan, net, l, batch_size);
       }
     }

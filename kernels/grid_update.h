@@ -146,43 +146,22 @@ class GridBackward {
   // dL/d(the head's weights and biases), added to (first: put into) grad. scratch:
   // PassMemory::sums. Ends with a barrier.
   PENDULA_FN void head_gradient(float* grad, bool first, float* scratch) const {
-    const int width = network_.width(network_.last());
-    const int words = row_words(width, P::kPerWord);
-    const int groups = (words + 31) / 32;
-    const int parts = groups == 1 ? 8 : groups == 2 ? 4 : groups <= 4 ? 2 : 1;  // of the rows
-    const int pitch = row_pitch(width, P::kPerWord);
-    const uint32_t* h = h_(network_.last());
-    const int outputs = net_.size[net_.layers];
-    for (int a = 0; a < outputs; ++a) {
+    const int head = net_.layers - 1, width = net_.size[head];
+    for (int a = 0; a < net_.size[net_.layers]; ++a) {
       const float* delta = delta_ + a * S::kRows;
-      for (int item = at_.lane.warp; item < groups * parts; item += kWarps) {
-        const int word = item / parts * 32 + thread_index() % 32;
-        const int begin = item % parts * (S::kRows / parts);
-        if (word >= words) continue;
-        float sum[P::kPerWord] = {};
-        for (int r = begin; r < begin + S::kRows / parts; ++r) {
-          const uint32_t w = h[r * pitch + word];
-          PENDULA_UNROLL
-          for (int i = 0; i < P::kPerWord; ++i) sum[i] = fma(delta[r], P::number(w, i), sum[i]);
-        }
-        PENDULA_UNROLL
-        for (int i = 0; i < P::kPerWord; ++i) {
-          scratch[(item % parts * groups * 32 + word) * P::kPerWord + i] = sum[i];
-        }
-      }
-      block_sync();
-      float* to = grad + net_.weight[net_.layers - 1] + a * width;
-      for (int k = thread_index(); k < width; k += kThreads) {
-        const float* from = scratch + P::word_of(k) * P::kPerWord + P::part_of(k);
-        float sum = 0.0f;
-        for (int i = 0; i < parts; ++i) sum += from[i * groups * 32 * P::kPerWord];
-        to[k] = first ? sum : to[k] + sum;
-      }
       const float sum = sum_of_rows<S>(delta);
-      float* bias = grad + net_.bias[net_.layers - 1] + a;
+      float* bias = grad + net_.bias[head] + a;
       if (thread_index() == 0) *bias = first ? sum : *bias + sum;
-      block_sync();
+      column_sums(
+          network_.last(), [=](int r) { return delta[r]; }, grad + net_.weight[head] + a * width,
+          first, scratch);
     }
+  }
+
+  // dL/d(the biases of hidden layer l >= 1), from its delta; as head_gradient().
+  PENDULA_FN void bias_gradient(int l, float* grad, bool first, float* scratch) const {
+    column_sums(
+        l, [](int) { return 1.0f; }, grad + net_.bias[l], first, scratch);
   }
 
   // The last hidden layer's delta in place of its activations. mask: null, or the tile's rows of
@@ -219,13 +198,15 @@ class GridBackward {
   }
 
   // From the last hidden layer's delta to the first one's, in place of the activations; those of
-  // the layers in between go to `stored` (unless null), from row `row` of the batch on. Ends with a
-  // barrier.
-  PENDULA_FN void hidden_deltas(const GridLayout& grid, char* stored, int row) const {
+  // the layers in between go to `stored` (unless null), from row `row` of the batch on. after(l)
+  // for each layer l >= 1 once its delta is there. Ends with a barrier.
+  template <class F>
+  PENDULA_FN void hidden_deltas(const GridLayout& grid, char* stored, int row, F after) const {
     for (int l = network_.last(); l > 0; --l) {
+      after(l);
       const bool keep = stored != nullptr && l > 1;
       if (keep) {
-        store_rows(l - 1, stored + stored_place(net_, l - 1, false, grid) - grid.stored, grid, row);
+        store_rows(l - 1, stored + stored_place(net_, l - 1, false, grid) - grid.stored, row);
         block_sync();
       }
       uint32_t* to = h_(l - 1);
@@ -240,7 +221,7 @@ class GridBackward {
       });
       block_sync();
       if (keep) {
-        store_rows(l - 1, stored + stored_place(net_, l - 1, true, grid) - grid.stored, grid, row);
+        store_rows(l - 1, stored + stored_place(net_, l - 1, true, grid) - grid.stored, row);
       }
     }
   }
@@ -278,6 +259,41 @@ class GridBackward {
   }
 
  private:
+  // to[unit] (+)= the sum over the tile's rows of weight(row) times hidden layer l's unit. Ends
+  // with a barrier.
+  template <class F>
+  PENDULA_FN void column_sums(int l, F weight, float* to, bool first, float* scratch) const {
+    const int width = network_.width(l);
+    const int words = row_words(width, P::kPerWord);
+    const int pitch = row_pitch(width, P::kPerWord);
+    const int groups = (words + 31) / 32;
+    const int parts = groups == 1 ? 8 : groups == 2 ? 4 : groups <= 4 ? 2 : 1;  // of the rows
+    const uint32_t* h = h_(l);
+    for (int item = at_.lane.warp; item < groups * parts; item += kWarps) {
+      const int word = item / parts * 32 + thread_index() % 32;
+      const int begin = item % parts * (S::kRows / parts);
+      if (word >= words) continue;
+      float sum[P::kPerWord] = {};
+      for (int r = begin; r < begin + S::kRows / parts; ++r) {
+        const uint32_t w = h[r * pitch + word];
+        PENDULA_UNROLL
+        for (int i = 0; i < P::kPerWord; ++i) sum[i] = fma(weight(r), P::number(w, i), sum[i]);
+      }
+      PENDULA_UNROLL
+      for (int i = 0; i < P::kPerWord; ++i) {
+        scratch[(item % parts * groups * 32 + word) * P::kPerWord + i] = sum[i];
+      }
+    }
+    block_sync();
+    for (int k = thread_index(); k < width; k += kThreads) {
+      const float* from = scratch + P::word_of(k) * P::kPerWord + P::part_of(k);
+      float sum = 0.0f;
+      for (int i = 0; i < parts; ++i) sum += from[i * groups * 32 * P::kPerWord];
+      to[k] = first ? sum : to[k] + sum;
+    }
+    block_sync();
+  }
+
   // c += a x, over rows. x: input g of the first row.
   PENDULA_FN void add_inputs_over_rows(const uint32_t (&a)[4], const uint32_t* x,
                                        float (&c)[4]) const {
@@ -300,16 +316,15 @@ class GridBackward {
   }
 
   // Layer l's rows as operands of a product over rows (see stored_words).
-  PENDULA_FN void store_rows(int l, char* to, const GridLayout& grid, int row) const {
+  PENDULA_FN void store_rows(int l, char* to, int row) const {
     const int width = network_.width(l), pitch = row_pitch(width, P::kPerWord);
-    const int steps = S::kRows / P::kPerStep, all_steps = grid.rows / P::kPerStep;
-    for (int item = at_.lane.warp; item < row_words(width, 1) / 8 * steps; item += kWarps) {
-      const int tile = item / steps, step = item % steps;
+    const int tiles = row_words(width, 1) / 8;
+    for (int item = at_.lane.warp; item < tiles * (S::kRows / P::kPerStep); item += kWarps) {
+      const int tile = item % tiles, step = item / tiles;
       uint32_t w[2];
       load_over_rows<P>(h_(l) + step * P::kPerStep * pitch, pitch, 8 * tile, w);
-      const int64_t place =
-          (static_cast<int64_t>(tile) * all_steps + row / P::kPerStep + step) * 32 +
-          thread_index() % 32;
+      const int64_t place = (static_cast<int64_t>(row / P::kPerStep + step) * tiles + tile) * 32 +
+                            thread_index() % 32;
       uint32_t* out = reinterpret_cast<uint32_t*>(to) + 2 * place;
       out[0] = w[0];
       out[1] = w[1];
@@ -422,7 +437,7 @@ class GridPass {
       block_sync();
       loss_sum += sum_of_rows<S>(memory_.value);
       through_critic.last_delta(nullptr);
-      through_critic.hidden_deltas(g, nullptr, 0);
+      through_critic.hidden_deltas(g, nullptr, 0, [](int) {});
       action_delta(critic_h(0), row0);
       block_sync();
       finish(backward, p_.actor, row0, grad, tile == part_);
@@ -505,7 +520,8 @@ class GridPass {
     backward.head_gradient(grad, first, memory_.sums);
     backward.last_delta(context_.at<uint32_t>(k_, g.mask) +
                         static_cast<int64_t>(row0) * mask_words(net));
-    backward.hidden_deltas(g, context_.at<char>(k_, g.stored), row0);
+    backward.hidden_deltas(g, context_.at<char>(k_, g.stored), row0,
+                           [&](int l) { backward.bias_gradient(l, grad, first, memory_.sums); });
     backward.first_gradient(memory_.x, grad, first);
     block_sync();
   }
