@@ -8,7 +8,7 @@ namespace {
 using Hidden = std::vector<int64_t>;
 
 const Hidden k2x64 = {64, 64}, k2x128 = {128, 128}, k2x256 = {256, 256}, k400_300 = {400, 300},
-             kTinyHidden = {16};
+             k1000_500_200 = {1000, 500, 200}, kTinyHidden = {16};
 
 constexpr int64_t kTileRows = 64;  // of a rollout
 
@@ -24,7 +24,7 @@ std::vector<UpdateSize> update_sizes(Sizes sizes, bool cuda) {
   all.push_back({k2x64, 1024});
   all.push_back({k400_300, 256});
   if (cuda) {
-    for (const Hidden& h : {k2x64, k2x256}) {
+    for (const Hidden& h : {k2x64, k2x256, k400_300, k1000_500_200}) {
       for (const int64_t batch : {8192, 131072}) all.push_back({h, batch});
     }
   }
@@ -71,12 +71,15 @@ std::vector<StepSize> env_sizes(Sizes sizes) {
   return all;
 }
 
-std::vector<RolloutSize> rollout_sizes(Sizes sizes) {
+std::vector<RolloutSize> rollout_sizes(Sizes sizes, bool cuda) {
   if (sizes == Sizes::kTiny) return {{kTinyHidden, 64, 1}};
   if (sizes == Sizes::kShort) return {{k2x64, 4096, 1}, {k2x256, 4096, 1}};
   std::vector<RolloutSize> all;
   for (const Hidden& h : {k2x64, k2x256}) {
     for (const int64_t num_envs : {1024, 4096, 65536}) all.push_back({h, num_envs, 1});
+  }
+  if (cuda) {
+    for (const Hidden& h : {k2x64, k2x256, k400_300, k1000_500_200}) all.push_back({h, 65536, 32});
   }
   return all;
 }
@@ -113,7 +116,7 @@ std::vector<ProductShape> yardstick_shapes(Sizes sizes) {
     add(update_yardstick({p.hidden, p.batch}));
   }
   for (const UpdateSize& u : small_batch_sizes(sizes, false)) add(update_yardstick(u));
-  for (const RolloutSize& r : rollout_sizes(sizes)) add(rollout_yardstick(r.hidden));
+  for (const RolloutSize& r : rollout_sizes(sizes, false)) add(rollout_yardstick(r.hidden));
   return all;
 }
 

@@ -33,7 +33,7 @@ struct RolloutSize {
   std::vector<int64_t> hidden;
   int64_t num_envs, length;
 };
-std::vector<RolloutSize> rollout_sizes(Sizes sizes);
+std::vector<RolloutSize> rollout_sizes(Sizes sizes, bool cuda);
 
 struct TrainSize {
   int64_t num_envs;

@@ -124,7 +124,9 @@ Case make_case(const Target& t, const Plain& p, int threads, const std::string& 
   run.config = p.config;
   run.config.device = t.backend == "cuda" ? "cuda:" + std::to_string(t.device) : "cpu";
   run.config.simd = t.backend == "cuda" ? "auto" : t.simd;
-  run.config.precision = precision == "fp32" ? Precision::kFp32 : Precision::kTf32;
+  run.config.precision = precision == "fp32"   ? Precision::kFp32
+                         : precision == "bf16" ? Precision::kBf16
+                                               : Precision::kTf32;
   run.threads = threads;
   run.first_steps = std::min(p.config.replay.warmup_steps, p.config.replay.capacity);
   run.updates_per_iteration = p.updates_per_iteration;

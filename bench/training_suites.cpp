@@ -14,6 +14,10 @@ constexpr double kAlmostNever = 1e-15;            // updates per step
 constexpr int64_t kUpdateEnvs = 64;               // one tile
 constexpr int64_t kLargeRing = int64_t{1} << 23;  // 128 MiB for Pendulum: beyond the caches
 
+// From these on a GPU takes the grid plan, on tensor cores.
+constexpr int64_t kGridEnvs = 4096, kGridBatch = 4096;
+const std::vector<std::string> kGridPrecisions = {"tf32", "bf16"};
+
 // A ring that is full before the measurement, of random steps, and in which no update is due.
 Config rollout_config(const std::vector<int64_t>& hidden, int64_t num_envs, int64_t length,
                       Sizes sizes, int64_t ring) {
@@ -40,9 +44,10 @@ std::vector<Case> env_cases(const Target& t) {
 
 std::vector<Case> rollout_cases(const Target& t) {
   std::vector<Plain> all;
-  for (const RolloutSize& s : rollout_sizes(t.sizes)) {
+  for (const RolloutSize& s : rollout_sizes(t.sizes, t.backend == "cuda")) {
     all.push_back({"rollout", network_name(s.hidden),
                    rollout_config(s.hidden, s.num_envs, s.length, t.sizes, kLargeRing)});
+    if (s.num_envs >= kGridEnvs) all.back().precisions = kGridPrecisions;
   }
   return make_cases(t, all);
 }
@@ -60,6 +65,7 @@ std::vector<Case> update_cases(const Target& t) {
     p.mind_batch = true;
     p.mind_envs = false;
     p.counts_updates = true;
+    if (s.batch >= kGridBatch) p.precisions = kGridPrecisions;
     all.push_back(p);
   }
   return make_cases(t, all);

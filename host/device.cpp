@@ -1,5 +1,7 @@
 #include "host/device.h"
 
+#include <fmt/format.h>
+
 #include "host/cuda_loader.h"
 #include "host/error.h"
 #include "host/play.h"
@@ -11,10 +13,10 @@ std::unique_ptr<Backend> make_backend(const Config& config, int threads) {
   if (d == "auto" && probe_cuda().available) return make_cuda_backend(config, 0);
   if (d == "auto" || d == "cpu") {
     if (config.precision == Precision::kTf32 || config.precision == Precision::kBf16) {
-      const std::string word = config.precision == Precision::kTf32 ? "tf32" : "bf16";
-      throw Error(ExitCode::kUsage, "\"precision\": \"" + word +
-                                        "\" needs a GPU; this run is on the CPU, which computes in "
-                                        "fp32: say \"auto\" or \"fp32\"");
+      throw Error(ExitCode::kUsage,
+                  fmt::format("\"precision\": \"{}\" needs a GPU; this run is on the CPU, which "
+                              "computes in fp32: say \"auto\" or \"fp32\"",
+                              config.precision == Precision::kTf32 ? "tf32" : "bf16"));
     }
     return make_cpu_backend(config, threads);
   }

@@ -150,12 +150,14 @@ DevicePlan grid_plan(const Config& c, const Plan& p, const GpuLimits& gpu, std::
   DevicePlan plan;
   std::string why_not;
   plan.grid = choose_grid_plan(c, p, gpu.shared_bytes, why_not);
+  if (!plan.grid && c.precision == Precision::kBf16) {
+    throw Error(ExitCode::kUsage,
+                fmt::format("\"precision\": \"bf16\" cannot be had: no tuned products, {}; use "
+                            "\"tf32\"",
+                            why_not));
+  }
   if (!plan.grid) {
-    if (c.precision == Precision::kBf16) {
-      throw Error(ExitCode::kUsage, "\"precision\": \"bf16\" cannot be had: no tuned products, " +
-                                        why_not + "; use \"tf32\"");
-    }
-    why += (why.empty() ? "" : "; ") + ("no tuned products: " + why_not);
+    why = fmt::format("{}{}no tuned products: {}", why, why.empty() ? "" : "; ", why_not);
   }
   plan.why = why;
   return plan;

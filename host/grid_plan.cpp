@@ -73,12 +73,14 @@ void choose_actor(const Plan& p, uint64_t shared_bytes, GridPlan& plan) {
   const auto take = [&](GridActor actor, int rows, uint64_t bytes) {
     constexpr uint64_t kSums = 4;  // of each environment, when the actor is done
     plan.actor = actor;
+    plan.rollout_rows = rows;
     plan.rollout_bytes = std::max(bytes, kSums * sizeof(float) * static_cast<uint64_t>(rows));
   };
   const auto layers = [&]<class S>(S) {
     return static_cast<uint64_t>(layer_actor_bytes<S>(p.actor));
   };
   plan.actor = GridActor::kProgram;
+  plan.rollout_rows = kRows;
   if (p.actor.widest <= kChainWidth && chain <= shared_bytes) {
     take(GridActor::kChain, kThreads, chain);
   } else if (p.num_envs >= kManyTiles * Whole::kRows && layers(Whole()) <= shared_bytes) {

@@ -25,6 +25,7 @@ struct GridPlan {
   GridActor actor;
   uint64_t pass_bytes;     // of a block's shared memory
   uint64_t rollout_bytes;  // the same, unless the program acts
+  int32_t rollout_rows;    // environments of a block
 };
 
 // Nothing where the run has to have the programs of kernels/iteration.h; why: then says why not.

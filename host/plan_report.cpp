@@ -39,6 +39,14 @@ ordered_json program_bytes(const Plan& p) {
           {"evaluate", m.evaluate.shared_bytes}};
 }
 
+// How the products of the tuned grid plan are taken.
+std::string grid_products(const GridPlan& grid) {
+  const char* const actors[] = {"programs", "warps", "blocks of 64", "blocks of 128"};
+  return fmt::format("{} passes of {} rows, acting in {}",
+                     grid.layout.per_word == 2 ? "bf16" : "tf32", grid.layout.tile_rows,
+                     actors[static_cast<int>(grid.actor)]);
+}
+
 ordered_json gpu_report(const Config& c, const Plan& p, const CudaProbe& cuda) {
   ordered_json j;
   DevicePlan plan;
@@ -52,8 +60,11 @@ ordered_json gpu_report(const Config& c, const Plan& p, const CudaProbe& cuda) {
   j["assumed"] = !cuda.available;
   j["plan"] = plan_word(plan.kind);
   if (plan.kind == PlanKind::kGrid) {
-    j["blocks"] = ordered_json{{"rollout", static_cast<int64_t>(p.agents) * p.env_tiles},
+    const int rows = plan.grid ? plan.grid->rollout_rows : kRows;
+    const int64_t tiles = (p.num_envs + rows - 1) / rows;
+    j["blocks"] = ordered_json{{"rollout", p.agents * tiles},
                                {"gradient", static_cast<int64_t>(p.agents) * p.partials}};
+    j["products"] = plan.grid ? grid_products(*plan.grid) : "programs";
   } else {
     const int clusters = plan.setup.clusters;
     j["clusters"] = clusters;
@@ -93,6 +104,7 @@ std::string gpu_line(const ordered_json& g) {
     line += fmt::format("{} for a rollout and {} for a gradient",
                         plural(g["blocks"]["rollout"], "block"),
                         g["blocks"]["gradient"].get<int64_t>());
+    line += ", " + g["products"].get<std::string>();
   } else {
     line += plural(g["blocks"], "block");
     if (g["plan"] == "cluster") {

@@ -8,7 +8,7 @@
 // output's delta, the head and a bit per unit. Of layers in between both were stored by the pass.
 #pragma once
 
-#include "kernels/grid_update.h"
+#include "kernels/grid_memory.h"
 
 namespace PENDULA_PROGRAMS {
 

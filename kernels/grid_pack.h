@@ -4,7 +4,7 @@
 #pragma once
 
 #include "kernels/adam.h"
-#include "kernels/grid_update.h"
+#include "kernels/grid_memory.h"
 
 namespace PENDULA_PROGRAMS {
 

@@ -2,7 +2,7 @@
 // drawn as kernels/replay_ring.h says, as the rows of inputs that the passes take, rounded to tf32.
 #pragma once
 
-#include "kernels/grid_update.h"
+#include "kernels/grid_memory.h"
 #include "kernels/replay_ring.h"
 
 namespace PENDULA_PROGRAMS {

@@ -84,7 +84,7 @@ TEST(BenchSizes, EveryYardstickIsMeasured) {
       return false;
     };
     for (const UpdateSize& u : update_sizes(sizes, false)) EXPECT_TRUE(there(update_yardstick(u)));
-    for (const RolloutSize& r : rollout_sizes(sizes)) {
+    for (const RolloutSize& r : rollout_sizes(sizes, false)) {
       EXPECT_TRUE(there(rollout_yardstick(r.hidden)));
     }
     EXPECT_TRUE(there(update_yardstick(train_update(sizes))));

@@ -168,6 +168,15 @@ TEST_F(CliVerbsTest, DoctorTellsThePlan) {
   const auto grid = with({"plan=grid", "agents=3"});
   EXPECT_EQ(grid["gpu"]["plan"], "grid");
   EXPECT_EQ(grid["gpu"]["blocks"]["gradient"], 3 * 2);  // two tiles of 64 rows each
+  EXPECT_EQ(grid["gpu"]["products"], "tf32 passes of 64 rows, acting in warps");
+  const auto bf16 = with({"precision=bf16", "env.num_envs=300", "replay.capacity=3000",
+                          "actor.hidden=[1000,500,200]", "critic.hidden=[1000,500,200]"});
+  EXPECT_EQ(bf16["gpu"]["plan"], "grid");
+  EXPECT_EQ(bf16["gpu"]["products"], "bf16 passes of 32 rows, acting in blocks of 64");
+  EXPECT_EQ(bf16["gpu"]["blocks"]["rollout"], 5);
+  const auto tanh = with({"plan=grid", "actor.activation=tanh"});
+  EXPECT_EQ(tanh["gpu"]["products"], "programs");
+  EXPECT_TRUE(contains(tanh["gpu"]["why"], {"no tuned products: ", "relu"}));
   EXPECT_FALSE(with({"device=cpu"}).contains("gpu"));
 
   Child child{{"doctor", "--plan", "tiny.json", "device=auto", "agents=200"}};

@@ -2,6 +2,7 @@
 
 #include "kernels/grid_gradient.h"
 #include "kernels/grid_pack.h"
+#include "kernels/grid_update.h"
 #include "kernels/launch.h"
 
 namespace pendula {
