@@ -40,6 +40,15 @@ const EnvironmentInfo& environment_of(const Config& config) {
   throw Error(ExitCode::kUsage, "unknown environment \"" + config.env.id + "\"");
 }
 
+// Where the machine has the memory that it takes.
+PlannedRun plan_with_room(const Config& config, const EnvironmentInfo& env, int threads) {
+  const auto plan_of = [=](const Config& c) { return cpu_memory_plan(c, threads); };
+  if (const auto available = available_memory()) {
+    expect_room(config, plan_of(config), *available, "", plan_of);
+  }
+  return make_plan(config, env, sizeof(float));
+}
+
 // One step of an episode that is watched, kept until the episode's turn.
 struct KeptStep {
   std::vector<float> state, obs, action;
@@ -58,6 +67,14 @@ int cpu_workers(const Plan& p, int threads) {
 
 bool agents_over_workers(const Plan& p, int workers) { return p.agents > 1 && p.agents >= workers; }
 
+MemoryPlan cpu_memory_plan(const Config& config, int threads) {
+  const EnvironmentInfo& env = environment_of(config);
+  const Plan plan = make_plan(config, env, sizeof(float)).plan;
+  const CpuPrograms& programs = find_programs(env.id, choose_simd_level(config.simd));
+  return host_memory_plan(
+      plan, programs.scratch_bytes(plan) * static_cast<uint64_t>(cpu_workers(plan, threads)));
+}
+
 std::unique_ptr<PlayableBackend> make_cpu_backend(const Config& config, int threads) {
   return std::make_unique<CpuBackend>(config, threads);
 }
@@ -67,7 +84,7 @@ CpuBackend::CpuBackend(const Config& config, int threads)
       env_(environment_of(config)),
       simd_level_(choose_simd_level(config.simd)),
       programs_(find_programs(env_.id, simd_level_)),
-      planned_(make_plan(config, env_, sizeof(float))),
+      planned_(plan_with_room(config, env_, threads)),
       env_params_(env_param_values(config, env_)),
       scratch_bytes_(programs_.scratch_bytes(planned_.plan)),
       arena_(planned_.plan.arena_bytes),

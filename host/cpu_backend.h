@@ -8,6 +8,7 @@
 
 #include "host/cpu_programs.h"
 #include "host/host_memory.h"
+#include "host/memory_plan.h"
 #include "host/planning.h"
 #include "host/play.h"
 #include "host/pool.h"
@@ -20,6 +21,10 @@ int cpu_workers(const Plan& plan, int threads);
 // Whether each worker takes whole agents (their networks stay in its caches); else all workers
 // share each agent. The bits are the same.
 bool agents_over_workers(const Plan& plan, int workers);
+
+// What a run takes of this machine's memory. threads: as of CpuBackend. Throws Error(kUsage),
+// Error(kDevice) as CpuBackend does.
+MemoryPlan cpu_memory_plan(const Config& config, int threads);
 
 class CpuBackend final : public PlayableBackend {
  public:

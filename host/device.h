@@ -5,6 +5,7 @@
 #include <string>
 
 #include "host/backend.h"
+#include "host/memory_plan.h"
 
 namespace pendula {
 
@@ -12,5 +13,8 @@ namespace pendula {
 // one that works, else the CPU). Throws Error(kDevice) where the GPU that was asked for cannot be
 // had.
 std::unique_ptr<Backend> make_backend(const Config& config, int threads);
+
+// What that backend would take of its device's memory; takes none. Throws the same.
+MemoryPlan memory_of_run(const Config& config, int threads);
 
 }  // namespace pendula

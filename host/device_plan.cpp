@@ -168,33 +168,7 @@ DevicePlan grid_plan(const Config& c, const Plan& p, const GpuLimits& gpu, std::
               fmt::format("\"plan\": \"{}\" cannot be had: {}; use \"auto\"", plan, why));
 }
 
-}  // namespace
-
-uint64_t DevicePlan::spill_bytes() const {
-  return std::max({setup.rollout.spill_bytes, setup.critic_gradient.spill_bytes,
-                   setup.actor_gradient.spill_bytes, setup.optimizer.spill_bytes});
-}
-
-void DevicePlan::set_spill(char* spill) {
-  for (BlockMemory* m :
-       {&setup.rollout, &setup.critic_gradient, &setup.actor_gradient, &setup.optimizer}) {
-    m->spill = spill;
-    m->spill_bytes = spill_bytes();
-  }
-}
-
-GpuLimits assumed_gpu() {
-  constexpr int kMultiprocessors = 132;
-  return {kMultiprocessors, 227 << 10, 90,
-          [](const DevicePlan& plan) { return kMultiprocessors / plan.setup.cluster; }};
-}
-
-const char* plan_word(PlanKind kind) {
-  const char* const words[] = {"grid", "block", "cluster"};
-  return words[static_cast<int>(kind)];
-}
-
-DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
+DevicePlan choose_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
   const std::string too_large = fmt::format(
       "networks, targets and scratch of one agent do not fit into the {} KiB of a block's shared "
       "memory",
@@ -227,6 +201,38 @@ DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& g
     return *plan;
   }
   return grid_plan(c, p, gpu, "block: " + too_large + "; cluster: " + no_clusters);
+}
+
+}  // namespace
+
+uint64_t DevicePlan::spill_bytes() const {
+  return std::max({setup.rollout.spill_bytes, setup.critic_gradient.spill_bytes,
+                   setup.actor_gradient.spill_bytes, setup.optimizer.spill_bytes});
+}
+
+void DevicePlan::set_spill(char* spill) {
+  for (BlockMemory* m :
+       {&setup.rollout, &setup.critic_gradient, &setup.actor_gradient, &setup.optimizer}) {
+    m->spill = spill;
+    m->spill_bytes = spill_bytes();
+  }
+}
+
+GpuLimits assumed_gpu() {
+  constexpr int kMultiprocessors = 132;
+  return {kMultiprocessors, 227 << 10, 90,
+          [](const DevicePlan& plan) { return kMultiprocessors / plan.setup.cluster; }};
+}
+
+const char* plan_word(PlanKind kind) {
+  const char* const words[] = {"grid", "block", "cluster"};
+  return words[static_cast<int>(kind)];
+}
+
+DevicePlan choose_device_plan(const Config& c, const Plan& p, const GpuLimits& gpu) {
+  DevicePlan plan = choose_plan(c, p, gpu);
+  plan.launch_scratch = measure_programs(p, gpu.shared_bytes, gpu.multiprocessors).spill_bytes();
+  return plan;
 }
 
 }  // namespace pendula

@@ -27,6 +27,7 @@ struct DevicePlan {
   bool columns = false;           // of the cluster plan, the same (kernels/column_trainer.h)
   std::optional<GridPlan> grid;   // of the grid plan, the same (kernels/grid_update.h)
   uint64_t shared_bytes = 0;      // of a block in these
+  uint64_t launch_scratch = 0;    // of the graph's programs and of evaluations, all blocks; bytes
   std::string residency;          // what lies in shared memory, in words
   std::string why;                // this plan was taken, or another one was not
 

@@ -45,6 +45,10 @@ std::string last_checkpoint(const fs::path& run_dir) {
 
 }  // namespace
 
+void tell_memory(const MemoryPlan& memory) {
+  std::cerr << fmt::format("pendula: takes {}\n", memory.text());
+}
+
 void tell_start(const Config& config, const DeviceInfo& device, const fs::path& run_dir,
                 const std::optional<fs::path>& resumed, bool exact) {
   for (const std::string& note : config_notes(config)) std::cerr << "note: " << note << '\n';

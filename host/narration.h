@@ -8,8 +8,12 @@
 
 #include "host/backend.h"
 #include "host/config.h"
+#include "host/memory_plan.h"
 
 namespace pendula {
+
+// Before it is taken.
+void tell_memory(const MemoryPlan& memory);
 
 // resumed: the checkpoint that the run goes on from; exact: with its replay ring.
 void tell_start(const Config& config, const DeviceInfo& device,

@@ -48,6 +48,7 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
   const std::string simd_before = from ? recorded_simd_level(from->run_dir) : "";
   Config here = config;
   if (from) here.simd = resumed_simd(config.simd, from->run_dir);
+  if (!options.quiet) tell_memory(memory_of_run(here, options.threads));
   std::unique_ptr<Backend> backend = make_backend(here, options.threads);
   // Rows are drawn with 32 random bits, evenly to 1.6 % up to 2^26 of them.
   constexpr int64_t kMaxRows = int64_t{1} << 26;

@@ -7,6 +7,7 @@
 
 #include "host/cuda/graphs.h"
 #include "host/cuda/rank.h"
+#include "host/memory_plan.h"
 
 namespace pendula {
 namespace {
@@ -61,6 +62,18 @@ std::unique_ptr<CudaPrograms> programs_of(const Config& config, const CudaSetup&
   return make_cuda_programs(config.env.id, config.precision != Precision::kFp32, setup);
 }
 
+// Throws Error(kMemory) where the GPU has not the memory that the run takes.
+void expect_room_on_gpu(const Config& config, int device) {
+  size_t free = 0, total = 0;
+  PENDULA_CUDA_CHECK(cudaMemGetInfo(&free, &total));
+  const auto memory = [&](const Config& c) {
+    const Plan plan = make_plan(c, environment(c), sizeof(float)).plan;
+    const auto programs = programs_of(c, cuda_setup(c, plan, device));
+    return gpu_memory_plan(c, plan, choose_device_plan(c, plan, gpu_limits(device, *programs)));
+  };
+  expect_room(config, memory(config), free, " on the GPU", memory);
+}
+
 }  // namespace
 
 DevicePlan plan_on_gpu(const Config& config, int device) {
@@ -75,6 +88,7 @@ CudaBackend::CudaBackend(const Config& config, int device, int capability)
       device_(device),
       planned_(make_plan(config, environment(config), sizeof(float))) {
   use();
+  expect_room_on_gpu(config, device);
   stream_ = make_stream();
   done_ = make_event();
   graph_begin_ = make_event(cudaEventDefault);

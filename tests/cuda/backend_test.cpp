@@ -13,6 +13,7 @@
 #include "host/cuda/backend.h"
 #include "host/cuda_loader.h"
 #include "host/error.h"
+#include "host/memory_plan.h"
 #include "host/play.h"
 #include "tests/variants.h"
 
@@ -313,6 +314,32 @@ TEST(CudaPlugin, TrainsAndThrowsThroughTheSharedLibrary) {
   } catch (const Error& e) {
     EXPECT_EQ(e.code(), ExitCode::kMemory);
     EXPECT_NE(std::string(e.what()).find("replay.capacity"), std::string::npos) << e.what();
+  }
+}
+
+// What is taken of the GPU's memory, against what was told before.
+TEST(CudaBackend, TakesTheMemoryThatItSays) {
+  std::vector<Config> configs(3, small_config());
+  configs[0].replay.capacity = 2000000;
+  configs[1].plan = "grid";
+  configs[1].precision = Precision::kBf16;
+  configs[1].ddpg.batch_size = 50000;
+  configs[2].plan = "grid";  // scratch outside shared memory
+  configs[2].actor.hidden = configs[2].critic.hidden = {600, 600};
+  const auto free_memory = [] {
+    size_t free = 0, total = 0;
+    EXPECT_EQ(cudaMemGetInfo(&free, &total), cudaSuccess);
+    return static_cast<double>(free);
+  };
+  for (const Config& c : configs) {
+    const double before = free_memory();
+    const CudaBackend backend(c, 0);
+    const double taken = before - free_memory();
+    const Plan p = make_plan(c, *find_environment(c.env.id), sizeof(float)).plan;
+    const MemoryPlan memory = gpu_memory_plan(c, p, plan_on_gpu(c, 0));
+    const double evaluation = 8.0 * static_cast<double>(c.agents * c.eval.final_episodes);
+    EXPECT_NEAR(taken, static_cast<double>(memory.bytes()) - evaluation, 0.05 * taken)
+        << memory.text();
   }
 }
 
