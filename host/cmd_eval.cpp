@@ -23,6 +23,8 @@ int run_eval(const EvalOptions& options, std::ostream& out) {
   Config config = load_config((run.run_dir / "config.json").string(), overrides);
   config.replay.capacity = 2 * config.env.num_envs * config.rollout.length;  // not needed here
   config.simd = viewed_simd(config.simd, run.run_dir);
+  // What trained with tf32 or bf16 can be looked at on a machine without a GPU.
+  if (config.precision != Precision::kFp32) config.precision = Precision::kAuto;
   const int64_t episodes = options.episodes > 0 ? options.episodes : config.eval.final_episodes;
   const auto backend = make_backend(config, options.threads);
   backend->initialise();

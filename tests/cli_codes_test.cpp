@@ -102,6 +102,19 @@ TEST_F(CliCodesTest, ALevelThatTheProcessorLacksIsThree) {
   expect_refused({"train", "tiny.json", "simd=avx"}, 2, {"simd=avx", "\"avx2\""});
 }
 
+// A run that a GPU trained can be looked at without one, and is not trained on there.
+TEST_F(CliCodesTest, PrecisionsOfAGpu) {
+  for (const std::string precision : {"tf32", "bf16"}) {
+    expect_refused({"train", "tiny.json", "device=cpu", "precision=" + precision}, 2,
+                   {"\"" + precision + "\" needs a GPU", "say \"auto\" or \"fp32\""});
+    const fs::path run_dir = train({"--run-dir", precision});
+    nlohmann::json config = read_json(run_dir / "config.json");
+    config["precision"] = precision;
+    spit(run_dir / "config.json", config.dump());
+    EXPECT_EQ(run({"eval", run_dir.string(), "--device", "cpu"}).code, 0);
+  }
+}
+
 TEST_F(CliCodesTest, MemoryIsFourBeforeAnythingIsMade) {
   const std::initializer_list<std::string> says = {"out of memory", "MiB", "MiB are available; "};
   expect_refused({"train", "tiny.json", "replay.capacity=1000000000000", "agents=1000"}, 4, says);
