@@ -58,10 +58,10 @@ struct NoCopies {
   PENDULA_FN void lagged(const Plan&, int, int, V) const {}
 };
 
-// g(i) for the parameters i of one chunk: the partial gradients, partials(i) of them, summed in
+// g(i) for the parameters i of one chunk: the partial gradients, partials_of(i) of them, summed in
 // order into partial 0 (when keep) and its squares into sumsq[part]. Then f(i, g, V).
 template <class T, class B, class N, class F>
-PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, N partials, bool keep,
+PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, N partials_of, bool keep,
                              F f) {
   T* square = b.template shared<T>(kAdamChunk);
   const int begin = part * kAdamChunk;
@@ -70,8 +70,8 @@ PENDULA_FN void for_gradient(B& b, const OptimizerView<T>& o, int part, N partia
     using V = decltype(tag);
     T* at = o.grad + begin + i;
     V g = load_as<V>(at);
-    const int n_partials = partials(begin + i);
-    for (int k = 1; k < n_partials; ++k) {
+    const int partials = partials_of(begin + i);
+    for (int k = 1; k < partials; ++k) {
       g = g + load_as<V>(at + static_cast<uint64_t>(k) * o.count);
     }
     store(square + i, g * g);

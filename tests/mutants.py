@@ -115,7 +115,7 @@ TABLE = {
         ("ladder-of-n-rungs", "p.num_envs > 1 ? p.num_envs - 1 : 1", "p.num_envs"),
         ("noise-unclamped", "clamp(fma(sigma, number, mu), -one, one)", "fma(sigma, number, mu)"),
         ("noise-same-in-all-dimensions", "Purpose::kNoise, @static_cast<uint32_t>(d)@", "0u"),
-        ("random-action-one-sided", "uniform<V>(word(r, j), @T(-1)@, T(1))", "T(0)"),
+        ("random-action-one-sided", "uniform<V>(word(r, j), @-1@, 1)", "0"),
     ]),
     "kernels/rollout.h": (ENVIRONMENT, [
         ("rollout-no-time-limit", DONE, "r.terminated > V(T(0))"),
