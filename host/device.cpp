@@ -11,7 +11,6 @@
 #include "host/play.h"
 
 namespace pendula {
-
 namespace {
 
 // The index of the GPU that config.device names, or nothing for the CPU.

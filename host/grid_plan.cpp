@@ -9,7 +9,6 @@
 namespace pendula {
 namespace {
 
-constexpr int kNarrow = 64;      // units
 constexpr int kManyTiles = 128;  // of environments: they fill a GPU
 
 template <class P>
@@ -22,7 +21,7 @@ std::optional<GridPlan> grid_plan_of(const Plan& p, uint64_t shared_bytes) {
     plan->pass_bytes = pass_bytes<S>(p);
     plan->layout.tile_rows = S::kRows;
   };
-  if (widest_hidden(p) <= kNarrow) try_shape(Shape<P, 1, 4>(), GridShape::kNarrow);
+  if (widest_hidden(p) <= kChainWidth) try_shape(Shape<P, 1, 4>(), GridShape::kNarrow);
   try_shape(Shape<P, 4, 1>(), GridShape::kRows64);
   try_shape(Shape<P, 2, 1>(), GridShape::kRows32);
   try_shape(Shape<P, 1, 1>(), GridShape::kRows16);

@@ -155,7 +155,7 @@ void lay_out_work(Plan& p, uint64_t element) {
   p.actor_sumsq = take(slots * static_cast<uint64_t>(p.actor_chunks));
   p.critic_sumsq = take(slots * static_cast<uint64_t>(p.critic_chunks));
   p.losses = take(slots * partials * 3);
-  p.rollout_sums = take(static_cast<uint64_t>(p.env_tiles) * 4);
+  p.rollout_sums = take(static_cast<uint64_t>((1 + p.policy_lag) * p.env_tiles) * 4);
   p.work_bytes = used;
   const uint64_t agents = static_cast<uint64_t>(p.agents);
   p.work = agents * p.agent_bytes;

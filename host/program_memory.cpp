@@ -34,6 +34,7 @@ ProgramMemory measure_programs(const Plan& p, uint64_t shared_bytes, int multipr
   constexpr int kLd = Measure::kLd;
   ProgramMemory memory;
   memory.resident_blocks = multiprocessors;
+  memory.acts_beside = p.policy_lag != 0;
   {
     Measure m;
     allocate_rollout<float>(m, p);
@@ -78,15 +79,22 @@ uint64_t ProgramMemory::turn_spill_bytes() const {
                    optimizer.spill_bytes});
 }
 
+uint64_t ProgramMemory::shared_spill_bytes() const {
+  return std::max(turn_spill_bytes(), evaluate.spill_bytes) *
+         static_cast<uint64_t>(resident_blocks);
+}
+
 uint64_t ProgramMemory::spill_bytes() const {
-  const uint64_t block = std::max(turn_spill_bytes(), evaluate.spill_bytes);
-  return block * static_cast<uint64_t>(resident_blocks);
+  const uint64_t apart =
+      acts_beside ? rollout.spill_bytes * static_cast<uint64_t>(resident_blocks) : 0;
+  return shared_spill_bytes() + apart;
 }
 
 void ProgramMemory::set_spill(char* spill) {
   for (BlockMemory* m : {&rollout, &critic_gradient, &actor_gradient, &optimizer, &evaluate}) {
     m->spill = spill;
   }
+  if (acts_beside) rollout.spill += shared_spill_bytes();
 }
 
 }  // namespace pendula

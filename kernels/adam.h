@@ -16,7 +16,7 @@ namespace PENDULA_PROGRAMS {
 // The tensors of one of the two networks.
 template <class T>
 struct OptimizerView {
-  T *params, *target, *m, *v, *lagged, *grad, *sumsq;
+  T *params, *target, *m, *v, *grad, *sumsq;
   double lr;
   int count, chunks;
 };
@@ -29,7 +29,6 @@ PENDULA_FN OptimizerView<T> optimizer_view(const AgentView<T>& a, bool actor, in
           a.at(actor ? p.actor_target : p.critic_target),
           a.at(actor ? p.actor_m : p.critic_m),
           a.at(actor ? p.actor_v : p.critic_v),
-          actor && p.policy_lag != 0 ? a.at(p.actor_lagged) : nullptr,
           a.work_at(actor ? p.actor_grad : p.critic_grad),
           a.work_at(actor ? p.actor_sumsq : p.critic_sumsq) + slot * chunks,
           actor ? a.hyper().actor_lr : a.hyper().critic_lr,
@@ -128,15 +127,6 @@ struct AdamStep {
     const OptimizerView<T> o = optimizer_view(a, actor, slot);
     const int begin = part * kAdamChunk;
     const int n = o.count - begin < kAdamChunk ? o.count - begin : kAdamChunk;
-
-    // policy_lag 1: the next rollout acts with the parameters from before this iteration's updates.
-    if (o.lagged != nullptr && slot == 0 && a.counters().slice == 0) {
-      b.template for_lanes<T>(n, [=, this, &p](int i, auto tag) {
-        const auto param = load_as<decltype(tag)>(o.params + begin + i);
-        store(o.lagged + begin + i, param);
-        copies.lagged(p, agent, begin + i, param);
-      });
-    }
     const uint64_t update = a.counters().updates + static_cast<uint64_t>(slot);
     if (!a.update_due(update)) return;
 
@@ -181,6 +171,35 @@ struct AdamStep {
       for_gradient(
           b, o, part, [&](int i) { return copies.partials(a, actor, i); }, false, adam);
     }
+  }
+};
+
+// policy_lag 1, between the rollout of an iteration and its updates: the actor as it is now, for
+// the next rollout.
+template <class Env, class T, class Held = Context<Env, T>, class Copies = NoCopies>
+struct LagActor {
+  Held context;
+  Copies copies{};
+
+  PENDULA_FN int parts() const { return context.plan.actor_chunks; }
+  PENDULA_FN int grid() const { return context.plan.agents * parts(); }
+
+  template <class B>
+  PENDULA_FN void operator()(B& b) const {
+    const Plan& p = context.plan;
+    const auto [k, part] = place(b.index(), parts());
+    const int agent = k;
+    const AgentView<T> a = context.agent(k, b.resident());
+    if (a.counters().slice != 0) return;
+    const int begin = part * kAdamChunk, count = static_cast<int>(p.actor.count);
+    const T* params = a.at(p.actor_params);
+    T* lagged = a.at(p.actor_lagged);
+    b.template for_lanes<T>(count - begin < kAdamChunk ? count - begin : kAdamChunk,
+                            [=, this, &p](int i, auto tag) {
+                              const auto param = load_as<decltype(tag)>(params + begin + i);
+                              store(lagged + begin + i, param);
+                              copies.lagged(p, agent, begin + i, param);
+                            });
   }
 };
 

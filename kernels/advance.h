@@ -35,7 +35,7 @@ struct Advance {
     if (slice == 0 && !frozen) {
       double rollout[4];
       for (int d = 0; d < 4; ++d) {
-        const T* sums = a.work_at(p.rollout_sums) + d;
+        const T* sums = a.rollout_sums(a.counters().iteration) + d;
         rollout[d] = b.template reduce<double>(
             p.env_tiles, [=](int i) { return static_cast<double>(sums[i * 4]); });
       }
@@ -124,8 +124,10 @@ struct Advance {
 };
 
 // One block, once all agents stand at the same place. A stop that is asked for ends the launch
-// after any slice, everything else after an iteration. store_shared makes what was written before
-// visible to the host first.
+// after any slice, everything else after an iteration. Where the rollout of the iteration that
+// follows has been made already, the launch goes on for that one: it ends where every agent is as
+// if no rollout had run ahead. store_shared makes what was written before visible to the host
+// first.
 template <class Env, class T, class Held = Context<Env, T>>
 struct SetHalt {
   Held context;
@@ -146,23 +148,21 @@ struct SetHalt {
       c.iteration = first.iteration;
       c.updates = first.updates;
       c.slice = static_cast<uint32_t>(first.slice);
-      if (c.slice != 0) {
-        c.halted = stop;
-        return;
+      uint32_t why = stop;
+      if (c.slice == 0) {
+        c.launch_until = launch_end(p, c.until_iteration, B::load_shared(&page->rows_taken));
+        if (running == 0.0) {
+          why = 1 + static_cast<uint32_t>(HaltReason::kDiverged);
+        } else if (c.iteration >= c.until_iteration) {
+          why = 1 + static_cast<uint32_t>(HaltReason::kReached);
+        } else if (stop == 0 && c.iteration >= c.launch_until) {
+          why = 1 + static_cast<uint32_t>(HaltReason::kTime);
+        }
+        B::store_shared(&page->rows_written, rows_written(p, c.iteration));
+        B::store_shared(&page->iteration, c.iteration);
       }
-      const uint64_t rows = rows_written(p, c.iteration);
-      const uint64_t taken = B::load_shared(&page->rows_taken);
-      if (running == 0.0) {
-        c.halted = 1 + static_cast<uint32_t>(HaltReason::kDiverged);
-      } else if (c.iteration >= c.until_iteration) {
-        c.halted = 1 + static_cast<uint32_t>(HaltReason::kReached);
-      } else if (stop != 0) {
-        c.halted = stop;
-      } else if (rows - taken >= p.report_slots) {
-        c.halted = 1 + static_cast<uint32_t>(HaltReason::kTime);
-      }
-      B::store_shared(&page->rows_written, rows);
-      B::store_shared(&page->iteration, c.iteration);
+      if (c.acts_ahead == 0) c.halted = why;
+      c.acts_ahead = why == 0 && may_act_ahead(p, c) ? 1 : 0;
     });
   }
 };

@@ -13,6 +13,7 @@ template <class Env, class T>
 struct BeginLaunch {
   Context<Env, T> context;
   uint64_t until_iteration;
+  bool acts_beside;  // rollouts run beside updates
 
   PENDULA_FN int grid() const { return 1; }
 
@@ -20,6 +21,7 @@ struct BeginLaunch {
   PENDULA_FN void operator()(B& b) const {
     const auto& ctx = context;
     const uint64_t until = until_iteration;
+    const bool beside = acts_beside;
     b.for_each(1, [&](int) {
       const uint64_t iteration = ctx.agent(0).counters().iteration;
       Control& c = ctx.control();
@@ -35,9 +37,9 @@ struct BeginLaunch {
         B::store_shared(&ctx.page->rows_taken, rows);
         B::store_shared(&ctx.page->rows_written, rows);
       }
-      const uint64_t room = (B::load_shared(&ctx.page->rows_taken) + ctx.plan.report_slots) *
-                            ctx.plan.report_iterations;
-      c.launch_until = until < room ? until : room;
+      c.launch_until = launch_end(ctx.plan, until, B::load_shared(&ctx.page->rows_taken));
+      c.acts_beside = beside ? 1 : 0;
+      c.acts_ahead = may_act_ahead(ctx.plan, c) ? 1 : 0;
       B::store_shared(&ctx.page->iteration, iteration);
     });
   }

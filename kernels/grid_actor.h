@@ -3,6 +3,7 @@
 //   ChainActor  hidden layers of at most 64 units: a warp takes its 32 environments through all of
 //               them, the sums of a layer being the operand of the next, weights in shared memory
 //   LayerActor  any others whose activations fit in shared memory: kernels/grid_layers.h
+//   NoActor     none
 #pragma once
 
 #include "kernels/grid_memory.h"
@@ -29,6 +30,15 @@ PENDULA_FN int chain_words(const NetworkLayout& net, const PackedLayout& layout)
   int words = static_cast<int>(layout.forward_words) + net.size[net.layers] * (kChainWidth + 1);
   return words + (net.layers - 1) * kChainWidth;
 }
+
+// For the warm-up, whose random actions need no registers of a network.
+struct NoActor {
+  static constexpr int kRows = kThreads;
+
+  PENDULA_FN explicit NoActor(const ActorData&) {}
+  template <int observations, int actions>
+  PENDULA_FN void act(const float (&)[observations], float (&)[actions]) const {}
+};
 
 template <class Precision, int observations, int actions>
 class ChainActor {

@@ -131,18 +131,18 @@ PENDULA_FN void put_activations(const GridPlace<S>& at, int first, int columns, 
   });
 }
 
-// A row's sum over this warp's columns of value x weight, added to (or, first, put into) sums:
-// (kColumnWarps, kRows). weight: of `width` units, `stride` apart.
+// A row's sum over this warp's columns of value x weight, added to sums (kColumnWarps, kRows) or,
+// where it `starts`, put there. weight: of `width` units.
 template <class S>
 PENDULA_FN void add_row_sums(const GridPlace<S>& at, int first, int columns, const TileSums<S>& u,
-                             const float* weight, int stride, int width, bool starts, float* sums) {
+                             const float* weight, int width, bool starts, float* sums) {
   float sum[S::kTiles][2] = {};
   PENDULA_UNROLL
   for (int t = 0; t < 4; ++t) {
     if (t >= columns) continue;
     const int n = first + 8 * t + 2 * at.lane.q;
-    const float w0 = n < width ? weight[n * stride] : 0.0f;
-    const float w1 = n + 1 < width ? weight[(n + 1) * stride] : 0.0f;
+    const float w0 = n < width ? weight[n] : 0.0f;
+    const float w1 = n + 1 < width ? weight[n + 1] : 0.0f;
     PENDULA_UNROLL
     for (int m = 0; m < S::kTiles; ++m) {
       PENDULA_UNROLL
@@ -228,7 +228,7 @@ struct GridNetwork {
                            float* sums) const {
     const bool starts = first < 32 * S::kColumnWarps;
     for (int a = 0; a < net.size[net.layers]; ++a) {
-      add_row_sums<S>(at, first, columns, u, head(a), 1, width(last()), starts,
+      add_row_sums<S>(at, first, columns, u, head(a), width(last()), starts,
                       sums + a * S::kColumnWarps * S::kRows);
     }
   }

@@ -3,6 +3,8 @@
 // same numbers as kernels/rollout.h, but for the products, which are those of kernels/grid_actor.h.
 #pragma once
 
+#include <type_traits>
+
 #include "envs/environment.h"
 #include "kernels/env_tile.h"
 #include "kernels/grid_actor.h"
@@ -16,6 +18,7 @@ struct GridRollout {
   Context<Env, float> context;
   GridLayout grid_layout;
   char* memory;
+  bool ahead;  // see rollout_turn()
 
   PENDULA_FN int parts() const { return (context.plan.num_envs + Actor::kRows - 1) / Actor::kRows; }
   PENDULA_FN int grid() const { return context.plan.agents * parts(); }
@@ -26,8 +29,8 @@ struct GridRollout {
     const auto [k, part] = place(b.index(), parts());
     const AgentView<float> agent = context.agent(k);
     const AgentHyper& h = agent.hyper();
-    const AgentCounters& c = agent.counters();
-    if (c.fault != 0 || c.slice != 0) return;
+    const RolloutTurn turn = rollout_turn(p, context.control(), agent.counters(), ahead);
+    if (!turn.due) return;
 
     const bool lag = p.policy_lag != 0;
     const ActorData data{p.actor, grid_layout.actor,
@@ -39,9 +42,9 @@ struct GridRollout {
     const Actor actor(data);
     const int env = part * Actor::kRows + thread_index();
     const bool live = thread_index() < Actor::kRows && env < p.num_envs;
-    const uint64_t steps_before = c.iteration * steps_per_iteration(p);
-    const bool warmup = steps_before < p.warmup_steps;
-    const uint64_t begin = c.iteration * static_cast<uint64_t>(p.rollout_length);
+    const uint64_t steps_before = turn.iteration * steps_per_iteration(p);
+    const bool warmup = std::is_same_v<Actor, NoActor> || steps_before < p.warmup_steps;
+    const uint64_t begin = turn.iteration * static_cast<uint64_t>(p.rollout_length);
     uint64_t row = begin % p.ring_rows;
 
     Environment e = load(agent, env, live);
@@ -61,7 +64,7 @@ struct GridRollout {
       step(agent, env, live, t, row, action, e);
       row = row + 1 == p.ring_rows ? 0 : row + 1;
     }
-    save(agent, env, live, part, e);
+    save(agent, env, live, part, e, agent.rollout_sums(turn.iteration));
   }
 
  private:
@@ -185,9 +188,10 @@ struct GridRollout {
     return zero == 0.0f ? 0.0f : 1.0f;
   }
 
-  // Back to the agent's state; sums over kRows environments, in the order of kernels/rollout.h.
-  PENDULA_FN void save(const AgentView<float>& agent, int env, bool live, int part,
-                       Environment& e) const {
+  // Back to the agent's state; sums over kRows environments, in the order of kernels/rollout.h, to
+  // the rows of `sums`.
+  PENDULA_FN void save(const AgentView<float>& agent, int env, bool live, int part, Environment& e,
+                       float* sums) const {
     const Plan& p = context.plan;
     if (live) {
       for (int d = 0; d < S; ++d) {
@@ -215,7 +219,7 @@ struct GridRollout {
       const float* from = ended + d * Actor::kRows + tile * kRows;
       float sum = from[lane] + from[lane + 32];
       for (int lanes = 16; lanes > 0; lanes /= 2) sum = add_over(sum, lanes);
-      if (lane == 0 && whole < p.env_tiles) agent.work_at(p.rollout_sums)[whole * 4 + d] = sum;
+      if (lane == 0 && whole < p.env_tiles) sums[whole * 4 + d] = sum;
     }
   }
 };

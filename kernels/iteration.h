@@ -12,15 +12,14 @@
 
 namespace PENDULA_PROGRAMS {
 
-// run(program) for each program of a slice in order, but for what concerns all agents together.
-// Held: see kernels/program.h. On the host `run` launches them, in a kernel it calls them.
+// run(program) for each program of a slice's updates in order. Held: see kernels/program.h. On the
+// host `run` launches them, in a kernel it calls them.
 #if PENDULA_CUDA
 #pragma nv_exec_check_disable
 #endif
 template <class Env, class T, class Held = Context<Env, T>, class F>
-PENDULA_FN void for_each_agent_program(const Context<Env, T>& context, F run) {
+PENDULA_FN void for_each_update_program(const Context<Env, T>& context, F run) {
   const bool clip = context.plan.max_grad_norm > 0.0;
-  run(Rollout<Env, T, Held>{context});
   for (int slot = 0; slot < context.plan.update_slots; ++slot) {
     run(CriticGradient<Env, T, Held>{context, slot});
     if (clip) run(GradientSum<Env, T, Held>{context, slot, false});
@@ -29,6 +28,17 @@ PENDULA_FN void for_each_agent_program(const Context<Env, T>& context, F run) {
     if (clip) run(GradientSum<Env, T, Held>{context, slot, true});
     run(AdamStep<Env, T, Held>{context, slot, true});
   }
+}
+
+// The same for a whole slice, but for what concerns all agents together.
+#if PENDULA_CUDA
+#pragma nv_exec_check_disable
+#endif
+template <class Env, class T, class Held = Context<Env, T>, class F>
+PENDULA_FN void for_each_agent_program(const Context<Env, T>& context, F run) {
+  run(Rollout<Env, T, Held>{context});
+  if (context.plan.policy_lag != 0) run(LagActor<Env, T, Held>{context});
+  for_each_update_program<Env, T, Held>(context, run);
   run(Advance<Env, T, Held>{context});
 }
 

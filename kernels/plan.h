@@ -118,12 +118,13 @@ struct Plan {
   // Byte offsets inside one agent's work area.
   uint64_t actor_grad, critic_grad;    // (partials, count) T: partial gradients
   uint64_t actor_sumsq, critic_sumsq;  // (update_slots, chunks) T: squared gradient, per chunk
-  uint64_t losses;        // (update_slots, partials, 3) T: sums of critic loss, Q, actor loss
-  uint64_t rollout_sums;  // (env_tiles, 4) T: episodes, returns, lengths; environments not finite
-  uint64_t work_bytes;    // of one agent
-  uint64_t work;          // of agent 0, from the arena's start
-  uint64_t control;       // Control
-  uint64_t arena_bytes;   // all of it
+  uint64_t losses;  // (update_slots, partials, 3) T: sums of critic loss, Q, actor loss
+  // (1 + policy_lag, env_tiles, 4) T: episodes, returns, lengths; environments not finite
+  uint64_t rollout_sums;
+  uint64_t work_bytes;   // of one agent
+  uint64_t work;         // of agent 0, from the arena's start
+  uint64_t control;      // Control
+  uint64_t arena_bytes;  // all of it
 };
 
 // Elements of one replay record: state, action and reward, rounded up to a power of two.
@@ -214,6 +215,11 @@ struct AgentView {
                                      : state + offset);
   }
   PENDULA_FN T* work_at(uint64_t offset) const { return reinterpret_cast<T*>(work + offset); }
+  // Of the rollout of an iteration: with policy_lag 1 the next one's may be there already.
+  PENDULA_FN T* rollout_sums(uint64_t iteration) const {
+    const uint64_t row = iteration % (1 + static_cast<uint64_t>(plan.policy_lag));
+    return work_at(plan.rollout_sums) + row * static_cast<uint64_t>(plan.env_tiles) * 4;
+  }
   PENDULA_FN uint32_t* episode_step() const {
     return reinterpret_cast<uint32_t*>(state + plan.episode_step);
   }
@@ -231,13 +237,43 @@ struct AgentView {
 // Where a launch stands: lies behind the agents' work areas. The host writes it before each launch.
 struct Control {
   uint64_t until_iteration;
-  uint64_t launch_until;  // the same, or as far as the report ring has room
+  uint64_t launch_until;  // see launch_end()
   uint64_t iteration;     // completed by all agents
   uint64_t updates;       // completed by agent 0
   uint32_t slice;         // of the current iteration
   uint32_t halted;        // 1 + HaltReason; 0: goes on
   uint32_t turns;         // of the block plan: see kernels/turns.h
+  uint32_t acts_beside;   // 1: rollouts run beside the updates of the iteration before
+  uint32_t acts_ahead;    // 1: that of the next iteration is part of this slice
 };
+
+// The rollout that a program is to make: that of `iteration`, unless it is not due. ahead: the next
+// iteration's, beside this one's updates. With policy_lag 1 it may have been made before an agent
+// diverges in this one, so that it is made in any case.
+struct RolloutTurn {
+  bool due;
+  uint64_t iteration;
+};
+PENDULA_FN RolloutTurn rollout_turn(const Plan& p, const Control& control, const AgentCounters& c,
+                                    bool ahead) {
+  const uint64_t iteration = c.iteration + (ahead ? 1 : 0);
+  const bool here = ahead ? control.acts_ahead != 0 : c.slice == 0;
+  const bool alive = c.fault == 0 || (p.policy_lag != 0 && c.fault_iteration + 1 == iteration);
+  return {here && alive, iteration};
+}
+
+// Where a launch ends at the latest: where it is to, or where the report ring is full.
+PENDULA_FN uint64_t launch_end(const Plan& p, uint64_t until_iteration, uint64_t rows_taken) {
+  const uint64_t room = (rows_taken + p.report_slots) * p.report_iterations;
+  return until_iteration < room ? until_iteration : room;
+}
+
+// Whether the slice that comes next has the rollout of the next iteration beside it: the last one
+// of an iteration, after which the launch goes on.
+PENDULA_FN bool may_act_ahead(const Plan& p, const Control& c) {
+  return c.acts_beside != 0 && c.slice + 1 == static_cast<uint32_t>(p.slices) &&
+         c.iteration + 1 < c.launch_until;
+}
 
 // Memory that host and device share: the host watches it and asks for a stop, nothing else. The
 // report ring, report_slots rows of ReportRow per agent, follows it.

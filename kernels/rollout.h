@@ -39,6 +39,7 @@ PENDULA_FN RolloutTile<T> allocate_rollout(B& b, const Plan& p) {
 template <class Env, class T, class Held = Context<Env, T>>
 struct Rollout {
   Held context;
+  bool ahead = false;  // see rollout_turn()
 
   PENDULA_FN int parts() const { return context.plan.env_tiles; }
   PENDULA_FN int grid() const { return context.plan.agents * parts(); }
@@ -49,8 +50,8 @@ struct Rollout {
     const auto [k, tile] = place(b.index(), p.env_tiles);
     const AgentView<T> agent = context.agent(k, b.resident());
     const AgentHyper& h = agent.hyper();
-    const AgentCounters& c = agent.counters();
-    if (c.fault != 0 || c.slice != 0) return;
+    const RolloutTurn turn = rollout_turn(p, context.control(), agent.counters(), ahead);
+    if (!turn.due) return;
 
     const RolloutTile<T> s = allocate_rollout<T>(b, p);
     const Hidden<T> hidden = allocate_hidden<T>(b, p.actor, false);
@@ -58,9 +59,9 @@ struct Rollout {
     const int n_envs = p.num_envs - first < kRows ? p.num_envs - first : kRows;
     const int rows = b.template padded<T>(n_envs);
     const T* actor = agent.at(p.policy_lag != 0 ? p.actor_lagged : p.actor_params);
-    const uint64_t steps_before = c.iteration * steps_per_iteration(p);
+    const uint64_t steps_before = turn.iteration * steps_per_iteration(p);
     const bool warmup = steps_before < p.warmup_steps;
-    const uint64_t begin = c.iteration * static_cast<uint64_t>(p.rollout_length);
+    const uint64_t begin = turn.iteration * static_cast<uint64_t>(p.rollout_length);
     const uint64_t first_row = begin % p.ring_rows;  // of the ring
 
     load_tile(b, agent, first, n_envs, first_row, s);
@@ -81,7 +82,7 @@ struct Rollout {
       }
       step_and_store(b, agent, first, n_envs, t, ring_row(p, first_row, l), warmup, sigma, s);
     }
-    save_tile(b, agent, tile, n_envs, s);
+    save_tile(b, agent, tile, n_envs, s, agent.rollout_sums(turn.iteration));
   }
 
  private:
@@ -220,10 +221,11 @@ struct Rollout {
     return as_real(!(zero == V(T(0))), zero);
   }
 
-  // The environments go back to the agent's state, sums over those of the tile to rollout_sums.
+  // The environments go back to the agent's state, sums over those of the tile to row `tile` of
+  // `all_sums`.
   template <class B>
   PENDULA_FN void save_tile(B& b, const AgentView<T>& agent, int tile, int n_envs,
-                            const RolloutTile<T>& s) const {
+                            const RolloutTile<T>& s, T* all_sums) const {
     const Plan& p = agent.plan;
     const int first = tile * kRows;
     const Episodes<T> episodes = s.episodes;
@@ -251,7 +253,7 @@ struct Rollout {
       const T* ended = episodes.ended + d * B::kLd;
       sum[d] = b.template reduce<T>(n_envs, [=](int n) { return ended[n]; });
     }
-    T* sums = agent.work_at(p.rollout_sums) + tile * 4;
+    T* sums = all_sums + tile * 4;
     b.for_each(1, [&](int) {
       for (int d = 0; d < 4; ++d) sums[d] = sum[d];
     });

@@ -104,6 +104,9 @@ class ProgramTrainer {
   PENDULA_FN const BlockMemory& memory_of(const AdamStep<Env, float, Ref>&) const {
     return setup_.optimizer;
   }
+  PENDULA_FN const BlockMemory& memory_of(const LagActor<Env, float, Ref>&) const {
+    return setup_.plain;
+  }
   PENDULA_FN const BlockMemory& memory_of(const Advance<Env, float, Ref>&) const {
     return setup_.plain;
   }

@@ -18,6 +18,7 @@ ENVIRONMENT = ("environments", "*.RecordsOfIndependentEnvironments")
 STEP = ("environments", "*.StepsOfTheModelBeyondTheBoundsOfActions")
 ROLLOUT = ("programs", "RolloutTest/*")
 SCHEDULE = ("programs", "ScheduleTest/*")
+LAG = ("programs", "LagTest/*")
 GYMNASIUM = ("gymnasium", "*")
 
 TD_TARGET = "V(scale) * load_as<V>(reward + n) + bootstrap"
@@ -26,7 +27,6 @@ DENOMINATOR = "fma(sqrt(v), V(scale_v), V(eps))"
 SOFT_UPDATE = "fma(V(tau), next - target, target)"
 DONE = "(r.terminated > V(T(0))) | (step >= V(limit))"
 SAMPLED_ROW = "rows.oldest + below(row_word, rows.count)"
-LAGGED = "slot == 0 && a.counters().slice == 0"
 CARTPOLE_ENDS = "(abs(next[0]) > R(p.x_limit)) | (abs(next[2]) > R(p.theta_limit))"
 
 TABLE = {
@@ -101,8 +101,7 @@ TABLE = {
         ("partials-last-dropped", "k < partials", "k < partials - 1"),
         ("partials-in-other-order", "static_cast<uint64_t>(k) * o.count",
          "static_cast<uint64_t>(partials - k) * o.count"),
-        ("lagged-by-an-update", LAGGED, "true"),
-        ("lagged-by-a-slice", LAGGED, "slot == 0"),
+        ("lagged-in-each-slice", "if (@a.counters().slice != 0@) return;", "false", LAG),
     ]),
     "kernels/noise.h": (ENVIRONMENT, [
         ("ou-keep-without-dt", "1.0 - hyper.ou_theta * hyper.ou_dt", "1.0 - hyper.ou_theta"),
@@ -187,6 +186,12 @@ TABLE = {
     "kernels/plan.h": (SCHEDULE, [
         ("updates-from-warmup-too", "static_cast<double>(@steps - c.update_start@)", "steps"),
         ("updates-begun-anew", "@c.update_base@ + static_cast<uint64_t>(due", "uint64_t{0}"),
+        ("rollout-ahead-in-each-slice", "c.slice + 1 == static_cast<uint32_t>(p.slices)", "true", LAG),
+        ("rollout-ahead-of-the-end", "c.iteration + 1 < c.launch_until", "true", LAG),
+        ("rollout-ahead-stops-with-a-fault",
+         "(p.policy_lag != 0 && c.fault_iteration + 1 == iteration)", "false", LAG),
+        ("rollout-ahead-over-the-sums", "iteration % (1 + static_cast<uint64_t>(plan.policy_lag))",
+         "uint64_t{0}", LAG),
     ]),
     "kernels/advance.h": (SCHEDULE, [
         ("advance-updates-not-made", "c.updates = @updates + static_cast<uint64_t>(made)@;",
@@ -199,8 +204,8 @@ TABLE = {
         ("advance-rollout-each-slice", "slice == 0 && !frozen", "!frozen"),
         ("halt-one-iteration-late", "c.iteration >= c.until_iteration",
          "c.iteration > c.until_iteration"),
-        ("halt-ring-overflows", "rows - taken >= p.report_slots",
-         "rows - taken > p.report_slots"),
+        ("halt-ring-overflows", "c.iteration >= c.launch_until", "c.iteration > c.launch_until"),
+        ("halt-where-a-rollout-ran-ahead", "c.acts_ahead == 0", "true", LAG),
     ]),
     "envs/pendulum.h": (GYMNASIUM, [
         ("pendulum-gravity-sign", "R(T(3) * p.gravity / (T(2) * p.length))",

@@ -14,6 +14,7 @@ using ReferenceRunner = CpuRunner;  // what whole runs are compared with
 
 #include "tests/kernels/adam_tests.h"
 #include "tests/kernels/evaluate_tests.h"
+#include "tests/kernels/lag_tests.h"
 #include "tests/kernels/noise_tests.h"
 #include "tests/kernels/replay_tests.h"
 #include "tests/kernels/rollout_tests.h"

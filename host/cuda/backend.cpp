@@ -89,7 +89,7 @@ CudaBackend::CudaBackend(const Config& config, int device, int capability)
       planned_(make_plan(config, environment(config), sizeof(float))) {
   use();
   expect_room_on_gpu(config, device);
-  stream_ = make_stream();
+  stream_ = make_stream(true);
   done_ = make_event();
   graph_begin_ = make_event(cudaEventDefault);
   graph_end_ = make_event(cudaEventDefault);
@@ -114,7 +114,7 @@ CudaBackend::CudaBackend(const Config& config, int device, int capability)
   setup.page = static_cast<HostPage*>(device_page);
   programs_ = programs_of(config, setup);
   choose_plan(capability);
-  build_graph();
+  build_graphs();
   PENDULA_CUDA_CHECK(cudaStreamSynchronize(stream_.get()));
 }
 
@@ -148,7 +148,7 @@ void CudaBackend::choose_plan(int capability) {
 }
 
 // Grid plan: while (not halted) { slice; slice; ...; next_turn }. Else one kernel and its end.
-void CudaBackend::build_graph() {
+void CudaBackend::build_graphs() {
   if (plan_.kind != PlanKind::kGrid) {
     graph_ = make_graph(stream_.get(), [&] { programs_->turns(stream_.get(), plan_); });
     return;
@@ -157,8 +157,15 @@ void CudaBackend::build_graph() {
   const int nodes = 3 + p.update_slots * (p.max_grad_norm > 0.0 ? 8 : 6);
   const int repeat = std::clamp((kTurnUpdates + p.update_slots - 1) / p.update_slots, 1,
                                 std::max(1, kTurnNodes / nodes));
+  const GraphBranch branch;
   graph_ = make_while_graph(stream_.get(), [&](cudaGraphConditionalHandle handle) {
-    for (int i = 0; i < repeat; ++i) programs_->slice(stream_.get());
+    for (int i = 0; i < repeat; ++i) programs_->slice(stream_.get(), branch);
+    programs_->next_turn(stream_.get(), handle);
+  });
+  warmup_iterations_ = plan_.grid ? p.warmup_steps / steps_per_iteration(p) : 0;
+  if (warmup_iterations_ == 0) return;
+  warmup_graph_ = make_while_graph(stream_.get(), [&](cudaGraphConditionalHandle handle) {
+    for (int i = 0; i < kTurnUpdates; ++i) programs_->warmup_slice(stream_.get());
     programs_->next_turn(stream_.get(), handle);
   });
 }
@@ -189,19 +196,41 @@ void CudaBackend::initialise() {
   }
   programs_->initialise(stream_.get());
   wait([](auto) {});
+  iteration_ = 0;
 }
 
 RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
   use();
+  if (!iteration_) {
+    AgentCounters counters;
+    read(planned_.plan.counters, sizeof counters, &counters);
+    iteration_ = counters.iteration;
+  }
+  double seconds = 0.0;
+  if (*iteration_ < std::min(until, warmup_iterations_)) {
+    const RunResult r = launch(std::min(until, warmup_iterations_), true, stop);
+    if (r.reason != HaltReason::kReached || r.iteration >= until) return r;
+    if (r.iteration >= launch_end(planned_.plan, until, page().rows_taken)) {
+      return {HaltReason::kTime, r.iteration, r.updates, r.seconds};
+    }
+    seconds = r.seconds;
+  }
+  RunResult r = launch(until, false, stop);
+  r.seconds += seconds;
+  return r;
+}
+
+RunResult CudaBackend::launch(uint64_t until, bool warmup, const std::atomic<bool>& stop) {
   uint32_t* stop_word = &page().stop;
   const auto ask = [&](HaltReason reason) {
     __atomic_store_n(stop_word, 1 + static_cast<uint32_t>(reason), __ATOMIC_RELEASE);
   };
   __atomic_store_n(stop_word, 0u, __ATOMIC_RELEASE);
-  programs_->begin(stream_.get(), until);
-  programs_->prepare(stream_.get());
+  const bool slices = plan_.kind == PlanKind::kGrid && !warmup;
+  programs_->begin(stream_.get(), until, slices && planned_.plan.policy_lag != 0);
   PENDULA_CUDA_CHECK(cudaEventRecord(graph_begin_.get(), stream_.get()));
-  PENDULA_CUDA_CHECK(cudaGraphLaunch(graph_.get(), stream_.get()));
+  if (slices) programs_->prepare(stream_.get());
+  PENDULA_CUDA_CHECK(cudaGraphLaunch((warmup ? warmup_graph_ : graph_).get(), stream_.get()));
   PENDULA_CUDA_CHECK(cudaEventRecord(graph_end_.get(), stream_.get()));
   const Control& control = *static_cast<const Control*>(staging_.get());
   PENDULA_CUDA_CHECK(cudaMemcpyAsync(staging_.get(), arena() + planned_.plan.control,
@@ -213,6 +242,7 @@ RunResult CudaBackend::run(uint64_t until, const std::atomic<bool>& stop) {
       ask(HaltReason::kTime);
     }
   });
+  iteration_ = control.iteration;
   return {static_cast<HaltReason>(control.halted - 1), control.iteration, control.updates,
           seconds_between(graph_begin_, graph_end_)};
 }
@@ -330,6 +360,7 @@ void CudaBackend::read(uint64_t offset, uint64_t bytes, void* to) const {
 
 void CudaBackend::write(uint64_t offset, uint64_t bytes, const void* from) {
   use();
+  iteration_.reset();
   for (uint64_t at = 0; at < bytes; at += kStagingBytes) {
     const uint64_t n = std::min(kStagingBytes, bytes - at);
     std::memcpy(staging_.get(), static_cast<const char*>(from) + at, n);

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "host/backend.h"
@@ -19,7 +20,7 @@ DevicePlan plan_on_gpu(const Config& config, int device);
 
 class CudaBackend final : public Backend {
  public:
-  // Allocates the arena (zeroed) and builds the graph. capability: of the GPU for which the block
+  // Allocates the arena (zeroed) and builds the graphs. capability: of the GPU for which the block
   // plan is laid out, as 90 for 9.0; 0: this one's (others are for tests). Throws Error(kMemory),
   // Error(kDevice), Error(kUsage).
   CudaBackend(const Config& config, int device, int capability = 0);
@@ -44,7 +45,9 @@ class CudaBackend final : public Backend {
  private:
   void use() const;
   void choose_plan(int capability);
-  void build_graph();
+  void build_graphs();
+  // warmup: the graph of random actions.
+  RunResult launch(uint64_t until, bool warmup, const std::atomic<bool>& stop);
   template <class Tick>
   void wait(Tick tick) const;
   char* arena() const { return static_cast<char*>(arena_.get()); }
@@ -55,7 +58,7 @@ class CudaBackend final : public Backend {
   PlannedRun planned_;
   CudaStream stream_;
   CudaEvent done_;
-  CudaEvent graph_begin_, graph_end_;  // around run()'s launch
+  CudaEvent graph_begin_, graph_end_;  // around launch()'s work
   DeviceMemory arena_;
   DeviceMemory spill_, turn_spill_, grid_memory_;
   PinnedMemory page_;     // mapped: HostPage and the report ring
@@ -63,6 +66,9 @@ class CudaBackend final : public Backend {
   std::unique_ptr<CudaPrograms> programs_;
   DevicePlan plan_;
   CudaGraphExec graph_;
+  CudaGraphExec warmup_graph_;  // of the iterations before warmup_iterations_
+  uint64_t warmup_iterations_ = 0;
+  std::optional<uint64_t> iteration_;  // of the state, where it is known
 };
 
 }  // namespace pendula

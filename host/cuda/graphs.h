@@ -22,6 +22,29 @@ void capture_nodes(cudaStream_t stream, cudaGraph_t graph, Capture capture) {
   PENDULA_CUDA_CHECK(cudaStreamEndCapture(stream, &captured));
 }
 
+// While a graph is captured: a second branch of it, from where it stands to where it is joined.
+class GraphBranch {
+ public:
+  GraphBranch() : stream_(make_stream()), begin_(make_event()), end_(make_event()) {}
+
+  // capture(stream) puts nodes on the branch, beside those that follow on `main`.
+  template <class Capture>
+  void part(cudaStream_t main, Capture capture) const {
+    PENDULA_CUDA_CHECK(cudaEventRecord(begin_.get(), main));
+    PENDULA_CUDA_CHECK(cudaStreamWaitEvent(stream_.get(), begin_.get(), 0));
+    capture(stream_.get());
+    PENDULA_CUDA_CHECK(cudaEventRecord(end_.get(), stream_.get()));
+  }
+  // What follows on `main` waits for the branch.
+  void join(cudaStream_t main) const {
+    PENDULA_CUDA_CHECK(cudaStreamWaitEvent(main, end_.get(), 0));
+  }
+
+ private:
+  CudaStream stream_;
+  CudaEvent begin_, end_;
+};
+
 inline CudaGraph make_empty_graph() {
   cudaGraph_t created = nullptr;
   PENDULA_CUDA_CHECK(cudaGraphCreate(&created, 0));

@@ -26,6 +26,10 @@ class GridProgramsOf final : public GridPrograms {
   void pack(cudaStream_t stream) const override {
     launch<Block>(stream, PackNetworks<P>{context_, copies_}, {}, 1, nullptr);
   }
+  void lag_actor(cudaStream_t stream) const override {
+    launch<Block>(stream, LagActor<AnyEnvironment, float, AnyContext, GridCopies<P>>{any_, copies_},
+                  {}, 1, control());
+  }
   void critic(cudaStream_t stream, int slot) const override { update(stream, slot, false); }
   void actor(cudaStream_t stream, int slot) const override { update(stream, slot, true); }
 

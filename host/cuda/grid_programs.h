@@ -17,6 +17,8 @@ class GridPrograms {
 
   // The networks' weights as operands, from the parameters: once, before the updates of a launch.
   virtual void pack(cudaStream_t stream) const = 0;
+  // policy_lag 1: the actor as it is now, for the next rollout.
+  virtual void lag_actor(cudaStream_t stream) const = 0;
   // The critic's and the actor's part of update `slot` of a slice, whose batch has been drawn.
   virtual void critic(cudaStream_t stream, int slot) const = 0;
   virtual void actor(cudaStream_t stream, int slot) const = 0;

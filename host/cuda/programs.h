@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "host/cuda/graphs.h"
 #include "host/device_plan.h"
 #include "host/program_memory.h"
 #include "kernels/plan.h"
@@ -29,9 +30,13 @@ class CudaPrograms {
   virtual ~CudaPrograms() = default;
 
   virtual void initialise(cudaStream_t stream) const = 0;
-  virtual void begin(cudaStream_t stream, uint64_t until_iteration) const = 0;
-  // One slice of an iteration; each program returns at once where the launch has halted.
-  virtual void slice(cudaStream_t stream) const = 0;
+  // acts_beside: the launch is of slices in which the next rollout may run beside the updates.
+  virtual void begin(cudaStream_t stream, uint64_t until_iteration, bool acts_beside) const = 0;
+  // One slice of an iteration; each program returns at once where the launch has halted. branch:
+  // for the rollout, where policy_lag is 1.
+  virtual void slice(cudaStream_t stream, const GraphBranch& branch) const = 0;
+  // One slice of an iteration of random actions and no updates; tuned grid plan.
+  virtual void warmup_slice(cudaStream_t stream) const = 0;
   // Where the grid plan is tuned, from now on: memory of agents x grid.layout.bytes, zeros.
   virtual void use_grid(const GridPlan& grid, char* memory) = 0;
   // Before the slices of a launch.

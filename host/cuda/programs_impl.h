@@ -30,29 +30,27 @@ class CudaProgramsOf final : public CudaPrograms {
   void initialise(cudaStream_t stream) const override {
     start<Products::kFfma>(stream, Initialise<Env, float>{context_}, memory_.plain, nullptr);
   }
-  void begin(cudaStream_t stream, uint64_t until_iteration) const override {
-    start<Products::kFfma>(stream, BeginLaunch<Env, float>{context_, until_iteration},
+  void begin(cudaStream_t stream, uint64_t until_iteration, bool acts_beside) const override {
+    start<Products::kFfma>(stream, BeginLaunch<Env, float>{context_, until_iteration, acts_beside},
                            memory_.plain, nullptr);
   }
-  void slice(cudaStream_t stream) const override {
+  void slice(cudaStream_t stream, const GraphBranch& branch) const override {
     const InSlice run{*this, stream};
-    if (grid_ == nullptr) {
-      for_each_program(context_, run);
-      return;
+    const bool lag = context_.plan.policy_lag != 0;
+    if (lag) {
+      lag_actor(run);
+      branch.part(stream, [&](cudaStream_t beside) { act(InSlice{*this, beside}, true); });
+    } else {
+      act(run, false);
     }
-    if constexpr (kHasTiles<Env>) {
-      if (grid_plan_.layout.per_word == 2) {
-        act<Bf16>(run);
-      } else {
-        act<Tf32>(run);
-      }
-      run.template run<Products::kFfma>(
-          SampleBatches<Env>{context_, grid_plan_.layout, grid_memory_}, memory_.plain);
-    }
-    for (int slot = 0; slot < context_.plan.update_slots; ++slot) {
-      grid_->critic(stream, slot);
-      grid_->actor(stream, slot);
-    }
+    update(run);
+    if (lag) branch.join(stream);
+    run(Advance<Env, float>{context_});
+    run(SetHalt<Env, float>{context_});
+  }
+  void warmup_slice(cudaStream_t stream) const override {
+    const InSlice run{*this, stream};
+    if constexpr (kTuned) act_by<NoActor>(run, sizeof(float) * 4 * NoActor::kRows, false);
     run(Advance<Env, float>{context_});
     run(SetHalt<Env, float>{context_});
   }
@@ -63,12 +61,13 @@ class CudaProgramsOf final : public CudaPrograms {
   }
   void prepare(cudaStream_t stream) const override {
     if (grid_ != nullptr) grid_->pack(stream);
+    if (context_.plan.policy_lag != 0) act(InSlice{*this, stream}, false);
   }
   void next_turn(cudaStream_t stream, cudaGraphConditionalHandle handle) const override {
     start<Products::kFfma>(stream, NextTurn<Env, float>{context_, handle}, memory_.plain, nullptr);
   }
   void turns(cudaStream_t stream, const DevicePlan& plan) const override {
-    if constexpr (kHasTiles<Env> && kProducts == Products::kTf32) {
+    if constexpr (kTuned) {
       if (plan.columns) {
         turns_by<ColumnTrainer<Env>>(stream, plan);
       } else if (!plan.tiles) {
@@ -86,7 +85,7 @@ class CudaProgramsOf final : public CudaPrograms {
     start<Products::kFfma>(stream, SetHalt<Env, float>{context_}, memory_.plain, nullptr);
   }
   int max_clusters(const DevicePlan& plan) const override {
-    if constexpr (kHasTiles<Env> && kProducts == Products::kTf32) {
+    if constexpr (kTuned) {
       if (plan.columns) {
         return max_active_clusters<Env, ColumnTrainer<Env>>(plan.setup.cluster, plan.shared_bytes);
       }
@@ -101,31 +100,73 @@ class CudaProgramsOf final : public CudaPrograms {
   }
 
  private:
+  // Whether the tuned plans are compiled for this environment and these products.
+  static constexpr bool kTuned = kHasTiles<Env> && kProducts == Products::kTf32;
+
   struct InSlice;
 
-  // The rollout of the grid plan where it is tuned.
+  // A rollout; ahead: see rollout_turn().
+  void act(const InSlice& run, bool ahead) const {
+    if constexpr (kTuned) {
+      if (grid_ != nullptr && grid_plan_.layout.per_word == 2) {
+        act_in<Bf16>(run, ahead);
+        return;
+      }
+      if (grid_ != nullptr) {
+        act_in<Tf32>(run, ahead);
+        return;
+      }
+    }
+    run(Rollout<Env, float>{context_, ahead});
+  }
+  // The same where the grid plan is tuned.
   template <class P>
-  void act(const InSlice& run) const {
+  void act_in(const InSlice& run, bool ahead) const {
+    const uint64_t bytes = grid_plan_.rollout_bytes;
     switch (grid_plan_.actor) {
       case GridActor::kProgram:
-        run(Rollout<Env, float>{context_});
+        run(Rollout<Env, float>{context_, ahead});
         break;
       case GridActor::kChain:
-        act_by<ChainActor<P, Env::kObsDim, Env::kActionDim>>(run);
+        act_by<ChainActor<P, Env::kObsDim, Env::kActionDim>>(run, bytes, ahead);
         break;
       case GridActor::kLayers64:
-        act_by<LayerActor<Shape<P, 4, 1>, Env::kObsDim, Env::kActionDim>>(run);
+        act_by<LayerActor<Shape<P, 4, 1>, Env::kObsDim, Env::kActionDim>>(run, bytes, ahead);
         break;
       case GridActor::kLayers128:
-        act_by<LayerActor<Shape<P, 8, 1>, Env::kObsDim, Env::kActionDim>>(run);
+        act_by<LayerActor<Shape<P, 8, 1>, Env::kObsDim, Env::kActionDim>>(run, bytes, ahead);
         break;
     }
   }
   template <class Actor>
-  void act_by(const InSlice& run) const {
+  void act_by(const InSlice& run, uint64_t shared_bytes, bool ahead) const {
     run.template run<Products::kFfma>(
-        GridRollout<Env, Actor>{context_, grid_plan_.layout, grid_memory_},
-        BlockMemory{grid_plan_.rollout_bytes, 0, nullptr});
+        GridRollout<Env, Actor>{context_, grid_plan_.layout, grid_memory_, ahead},
+        BlockMemory{shared_bytes, 0, nullptr});
+  }
+
+  void lag_actor(const InSlice& run) const {
+    if (grid_ != nullptr) {
+      grid_->lag_actor(run.stream);
+    } else {
+      run(LagActor<Env, float>{context_});
+    }
+  }
+
+  // The updates of a slice.
+  void update(const InSlice& run) const {
+    if (grid_ == nullptr) {
+      for_each_update_program(context_, run);
+      return;
+    }
+    if constexpr (kTuned) {
+      run.template run<Products::kFfma>(
+          SampleBatches<Env>{context_, grid_plan_.layout, grid_memory_}, memory_.plain);
+    }
+    for (int slot = 0; slot < context_.plan.update_slots; ++slot) {
+      grid_->critic(run.stream, slot);
+      grid_->actor(run.stream, slot);
+    }
   }
 
   template <class Trainer>
@@ -150,6 +191,9 @@ class CudaProgramsOf final : public CudaPrograms {
     }
     void operator()(const AdamStep<Env, float>& p) const {
       run<Products::kFfma>(p, self.memory_.optimizer);
+    }
+    void operator()(const LagActor<Env, float>& p) const {
+      run<Products::kFfma>(p, self.memory_.plain);
     }
     void operator()(const Advance<Env, float>& p) const {
       run<Products::kFfma>(p, self.memory_.plain);

@@ -40,9 +40,13 @@ using CudaGraphExec = CudaHandle<cudaGraphExec_t, cudaGraphExecDestroy>;
 using DeviceMemory = CudaHandle<void*, cudaFree>;
 using PinnedMemory = CudaHandle<void*, cudaFreeHost>;
 
-inline CudaStream make_stream() {
+// first: what is on it runs before what is on other streams, where there is not room for both.
+inline CudaStream make_stream(bool first = false) {
+  int least = 0, greatest = 0;
+  PENDULA_CUDA_CHECK(cudaDeviceGetStreamPriorityRange(&least, &greatest));
   cudaStream_t s = nullptr;
-  PENDULA_CUDA_CHECK(cudaStreamCreateWithFlags(&s, cudaStreamNonBlocking));
+  PENDULA_CUDA_CHECK(
+      cudaStreamCreateWithPriority(&s, cudaStreamNonBlocking, first ? greatest : least));
   return CudaStream(s);
 }
 

@@ -65,8 +65,9 @@ cudaError_t __wrap_cudaEventSynchronize(cudaEvent_t event) {
 namespace pendula {
 namespace {
 
-TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
+Config config_of(const std::string& plan) {
   Config c;
+  c.plan = plan;
   c.env.num_envs = 4;
   c.env.max_episode_steps = 12;
   c.actor.hidden = {16};
@@ -76,7 +77,11 @@ TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
   c.replay.capacity = 400;
   c.replay.warmup_steps = 16;
   c.report.interval = 20;
-  CudaBackend backend(c, 0);
+  return c;
+}
+
+TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
+  CudaBackend backend(config_of("auto"), 0);
   backend.initialise();
   const std::atomic<bool> stop{false};
   calls().clear();
@@ -97,6 +102,30 @@ TEST(CudaCalls, OneLaunchAndNoWaitingCopyBetweenBoundaries) {
   EXPECT_EQ(seen, expected);
   EXPECT_GT(r.seconds, 0.0);  // taken without a waiting call
   EXPECT_LT(r.seconds, wall.count());
+}
+
+// Random actions have a graph of their own, so that the first launch is two. Each launch makes the
+// operands of the networks anew, and with policy_lag 1 the rollout that no updates run beside.
+TEST(CudaCalls, TheGridPlanLaunchesAGraphForTheWarmupAndOneForTheRest) {
+  for (const int64_t lag : {0, 1}) {
+    Config c = config_of("grid");
+    c.rollout.policy_lag = lag;
+    CudaBackend backend(c, 0);
+    ASSERT_TRUE(backend.device_plan().grid.has_value());
+    backend.initialise();
+    const std::atomic<bool> stop{false};
+    for (const uint64_t until : {7u, 10u}) {
+      calls().clear();
+      ASSERT_EQ(backend.run(until, stop).reason, HaltReason::kReached);
+      const int graphs = until == 7 ? 2 : 1;
+      const std::map<std::string, int> expected = {
+          {"cudaGraphLaunch", graphs},
+          {"cudaMemcpyAsync", graphs},
+          {"a kernel's launch", graphs + 1 + static_cast<int>(lag)},
+      };
+      EXPECT_EQ(calls(), expected) << until;
+    }
+  }
 }
 
 }  // namespace

@@ -60,12 +60,7 @@ TEST(ColumnsLarge, TrainAsTheCpuDoesWith256Units) {
 
 TEST(Columns, EachOptionOfTheAlgorithm) {
   Config c = column_config(56, 64);
-  c.ddpg.loss = Loss::kHuber;
-  c.ddpg.tau = 1.0;
-  c.ddpg.target_update_interval = 7;
-  c.ddpg.reward_scale = 0.5;
-  c.optimizer.max_grad_norm = 0.05;
-  c.optimizer.weight_decay = 0.01;
+  use_each_option(c);
   expect_cpus_training(c);
   c = tuned_config("cluster", 64, 100);  // relu
   expect_cpus_training(c);

@@ -30,6 +30,8 @@ TEST(Grid, TheShapeFitsTheNetworks) {
   Config c = grid_config({256, 256}, 4);
   c.precision = Precision::kBf16;
   EXPECT_EQ(shape_of(c), GridShape::kRows64);
+  c.actor.hidden = {3600, 2};
+  EXPECT_EQ(shape_of(c), GridShape::kRows16);
 }
 
 TEST(Grid, TrainsAsTheCpuDoesWithAnyBatch) {
@@ -38,6 +40,7 @@ TEST(Grid, TrainsAsTheCpuDoesWithAnyBatch) {
     expect_cpus_training(grid_config({64, 64}, batch), 0, 29);
   }
   expect_cpus_training(grid_config({20, 33}, 4097), 0, 17);
+  expect_cpus_training(grid_config({8}, 8300), 0, 17);  // a block has two tiles
 }
 
 TEST(Grid, TrainsAsTheCpuDoesWithAnyNetwork) {
@@ -58,7 +61,8 @@ TEST(Grid, TrainsAsTheCpuDoesWithAnyNetwork) {
 }
 
 TEST(Grid, TrainsAsTheCpuDoesInBf16) {
-  const std::vector<std::vector<int64_t>> networks = {{64, 64}, {17}, {66, 31, 90}, {300, 130}};
+  const std::vector<std::vector<int64_t>> networks = {
+      {64, 64}, {17}, {66, 31, 90}, {300, 130}, {3600, 2}};
   for (const auto& hidden : networks) {
     SCOPED_TRACE(hidden.front());
     Config c = grid_config(hidden, 100);
@@ -69,12 +73,7 @@ TEST(Grid, TrainsAsTheCpuDoesInBf16) {
 
 TEST(Grid, EachOptionOfTheAlgorithm) {
   Config c = grid_config({32, 20}, 64);
-  c.ddpg.loss = Loss::kHuber;
-  c.ddpg.tau = 1.0;
-  c.ddpg.target_update_interval = 7;
-  c.ddpg.reward_scale = 0.5;
-  c.optimizer.max_grad_norm = 0.05;
-  c.optimizer.weight_decay = 0.01;
+  use_each_option(c);
   expect_cpus_training(c);
 }
 
@@ -108,6 +107,39 @@ TEST(Grid, AnAgentWithASmallerBatchHasTheBitsThatItHasAlone) {
 
 TEST(Grid, WhereALaunchIsCutNeverChangesABit) {
   expect_cuts_change_no_bit(grid_config({16, 16}, 40));
+}
+
+// With policy_lag 1 rollouts run beside updates, but for the last of a launch. Launches of a single
+// iteration do one after the other.
+TEST(Grid, ActingBesideLearningChangesNoBit) {
+  Config c = grid_config({16, 16}, 40);
+  c.rollout.policy_lag = 1;
+  c.noise.type = NoiseType::kOu;
+  expect_cuts_change_no_bit(c);
+  const auto stopped = tuned(c), in_turn = tuned(c);
+  const std::atomic<bool> stop{true};
+  run_until(*stopped, 16);
+  const RunResult r = stopped->run(30, stop);
+  EXPECT_EQ(r.reason, HaltReason::kStopFlag);
+  EXPECT_LE(r.iteration, 18u);
+  for (uint64_t at = 16; at <= r.iteration; ++at) run_until(*in_turn, at);
+  EXPECT_EQ(agent_state(*stopped, 0), agent_state(*in_turn, 0));
+}
+
+// Networks that come from elsewhere between two launches become operands too.
+TEST(Grid, GoesOnWithTheCopyOfAnAgent) {
+  Config c = grid_config({16, 16}, 40);
+  c.agents = 2;
+  const auto copied = tuned(c), loaded = tuned(c);
+  run_until(*copied, 18);
+  copied->copy_agents({{1, 0, false}});
+  for (uint64_t k = 0; k < 2; ++k) {
+    const std::vector<char> agent = agent_state(*copied, k);
+    loaded->write(k * agent.size(), agent.size(), agent.data());
+  }
+  run_until(*copied, 20);
+  run_until(*loaded, 20);
+  for (uint64_t k = 0; k < 2; ++k) EXPECT_EQ(agent_state(*copied, k), agent_state(*loaded, k)) << k;
 }
 
 TEST(Grid, GoesOnFromTheCpu) { expect_to_go_on_from_the_cpu(grid_config({16, 16}, 40)); }

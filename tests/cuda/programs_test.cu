@@ -8,6 +8,7 @@ using ReferenceRunner = CudaRunner<false>;  // nvcc does not compile the CPU's b
 
 #include "tests/kernels/adam_tests.h"
 #include "tests/kernels/evaluate_tests.h"
+#include "tests/kernels/lag_tests.h"
 #include "tests/kernels/noise_tests.h"
 #include "tests/kernels/replay_tests.h"
 #include "tests/kernels/rollout_tests.h"

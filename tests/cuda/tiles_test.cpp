@@ -41,12 +41,7 @@ TEST_P(Tiles, TrainAsTheCpuDoesWithAnyWidth) {
 TEST_P(Tiles, EachOptionOfTheAlgorithm) {
   Config c = tile_config(32, 64);
   c.actor.activation = c.critic.activation = Activation::kTanh;
-  c.ddpg.loss = Loss::kHuber;
-  c.ddpg.tau = 1.0;
-  c.ddpg.target_update_interval = 7;
-  c.ddpg.reward_scale = 0.5;
-  c.optimizer.max_grad_norm = 0.05;
-  c.optimizer.weight_decay = 0.01;
+  use_each_option(c);
   expect_cpus_training(c, GetParam());
 }
 

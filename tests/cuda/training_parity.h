@@ -39,6 +39,16 @@ inline Config tuned_config(const std::string& plan, int64_t hidden, int64_t batc
   return c;
 }
 
+// Of the algorithm, that no plan may forget.
+inline void use_each_option(Config& c) {
+  c.ddpg.loss = Loss::kHuber;
+  c.ddpg.tau = 1.0;
+  c.ddpg.target_update_interval = 7;
+  c.ddpg.reward_scale = 0.5;
+  c.optimizer.max_grad_norm = 0.05;
+  c.optimizer.weight_decay = 0.01;
+}
+
 inline std::unique_ptr<Backend> start(std::unique_ptr<Backend> backend) {
   backend->initialise();
   return backend;

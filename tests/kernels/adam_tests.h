@@ -1,5 +1,4 @@
-// kernels/adam.h against the reference: sums of partial gradients, Adam, clipping, decay, targets,
-// the lagged copy of the actor.
+// kernels/adam.h against the reference: sums of partial gradients, Adam, clipping, decay, targets.
 #pragma once
 
 #include "kernels/adam.h"
@@ -178,31 +177,6 @@ TYPED_TEST(AdamTest, TheFirstStepHasTheSizeOfTheLearningRate) {
   a.work_at(at.grad)[0] = -5.0f;
   arena.template run<AdamStep>(0, true);
   EXPECT_NEAR(arena.agent().at(at.params)[0] - before, 1e-3, 1e-6);
-}
-
-TYPED_TEST(AdamTest, TheLaggedActorIsTheOneFromBeforeTheIteration) {
-  Config c = test_config();
-  c.rollout.policy_lag = 1;
-  for (bool due : {true, false}) {
-    for (int slot : {0, 1}) {
-      for (uint32_t slice : {0u, 1u}) {
-        TestArena<TypeParam, float> arena(c);
-        fill_agents(arena);
-        const NetworkPlaces at = places(arena.plan, true);
-        const auto a = arena.agent();
-        if (!due) a.counters().updates = 1u << 30;
-        a.counters().slice = slice;
-        a.work_at(at.grad)[0] = 1.0f;
-        const auto before = values(a.at(at.params), at.net.count);
-        arena.template run<AdamStep>(slot, true);
-        const auto lagged = values(arena.agent().at(arena.plan.actor_lagged), at.net.count);
-        const auto after = values(arena.agent().at(at.params), at.net.count);
-        EXPECT_EQ(after[0] != before[0], due);
-        const bool copied = slot == 0 && slice == 0;
-        EXPECT_EQ(lagged, copied ? before : reference::Vector(at.net.count, 0.0));
-      }
-    }
-  }
 }
 
 }  // namespace pendula
