@@ -32,6 +32,8 @@ struct Tf32 {
   // One word: of kPerWord numbers, those after the first are y.
   static PENDULA_FN uint32_t word(float x, float) { return to_tf32(x); }
   static PENDULA_FN float number(uint32_t w, int) { return from_bits(w); }
+  static PENDULA_FN float first(const Words& w) { return from_bits(w.at[0]); }
+  static PENDULA_FN float second(const Words& w) { return from_bits(w.at[1]); }
   static PENDULA_FN float from_bits([[maybe_unused]] uint32_t x) {
 #if PENDULA_DEVICE
     return __uint_as_float(x);
@@ -79,6 +81,8 @@ struct Bf16 {
   static PENDULA_FN float number(uint32_t w, int part) {
     return Tf32::from_bits(part == 0 ? w << 16 : w & 0xffff0000u);
   }
+  static PENDULA_FN float first(const Words& w) { return Tf32::from_bits(w.at[0] << 16); }
+  static PENDULA_FN float second(const Words& w) { return Tf32::from_bits(w.at[0] & 0xffff0000u); }
 
   static PENDULA_FN int place(int t, int q, int) { return 4 * t + q; }
   static PENDULA_FN int word_of(int u) { return u / 2; }
