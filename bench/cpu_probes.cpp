@@ -192,6 +192,7 @@ Probe sgemm_probe(const ProductShape& s, int threads, bool small) {
   p.name = "sgemm";
   p.metric = "flop_per_second";
   p.precision = "fp32";
+  p.not_measured = OpenBlas::instance().problem();
   p.work = flop * static_cast<double>(times) * threads;
   p.sizes.emplace_back("m", static_cast<double>(s.m));
   p.sizes.emplace_back("n", static_cast<double>(s.n));

@@ -2,7 +2,6 @@
 #include <cmath>
 
 #include "bench/cpu_probes.h"
-#include "bench/openblas.h"
 #include "bench/sizes.h"
 #include "bench/suites.h"
 #include "host/cuda_loader.h"
@@ -37,7 +36,7 @@ Case probe_case(const Probe& probe, const std::string& backend) {
   c.quantities.push_back({probe.metric, 1.0, {}});
   c.group = "machine";
   c.prepare = [probe] { return std::make_unique<ProbeWork>(probe); };
-  if (probe.name == "sgemm" && backend == "cpu") c.not_measured = OpenBlas::instance().problem();
+  c.not_measured = probe.not_measured;
   return c;
 }
 

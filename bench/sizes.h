@@ -38,9 +38,11 @@ std::vector<RolloutSize> rollout_sizes(Sizes sizes, bool cuda);
 struct TrainSize {
   int64_t num_envs;
   double updates_per_step;
+  int64_t batch;
+  int64_t policy_lag = 0;
 };
-std::vector<TrainSize> train_sizes(Sizes sizes);
-// Of every size of the suite `train`, as configs/pendulum.json has them.
+std::vector<TrainSize> train_sizes(Sizes sizes, bool cuda);
+// Of most sizes of the suite `train`, as configs/pendulum.json has them.
 UpdateSize train_update(Sizes sizes);
 
 // The products that OpenBLAS is asked for: the largest of each network at its batch, and of a

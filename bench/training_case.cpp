@@ -113,6 +113,7 @@ Case make_case(const Target& t, const Plain& p, int threads, const std::string& 
     c.keys["num_envs"] = p.config.env.num_envs;
     c.keys["rollout_length"] = p.config.rollout.length;
   }
+  if (p.mind_lag) c.keys["policy_lag"] = p.config.rollout.policy_lag;
   c.keys["agents"] = p.config.agents;
   if (p.mind_plan && t.backend == "cuda") c.keys["plan"] = p.config.plan;
   if (t.backend == "cpu") c.keys["threads"] = threads;
@@ -124,9 +125,10 @@ Case make_case(const Target& t, const Plain& p, int threads, const std::string& 
   run.config = p.config;
   run.config.device = t.backend == "cuda" ? "cuda:" + std::to_string(t.device) : "cpu";
   run.config.simd = t.backend == "cuda" ? "auto" : t.simd;
-  run.config.precision = precision == "fp32"   ? Precision::kFp32
-                         : precision == "bf16" ? Precision::kBf16
-                                               : Precision::kTf32;
+  // Without products the precision says nothing, and tf32 has the kernel that random actions take.
+  run.config.precision = precision == "bf16"                        ? Precision::kBf16
+                         : precision == "tf32" || p.network.empty() ? Precision::kTf32
+                                                                    : Precision::kFp32;
   run.threads = threads;
   run.first_steps = std::min(p.config.replay.warmup_steps, p.config.replay.capacity);
   run.updates_per_iteration = p.updates_per_iteration;

@@ -18,6 +18,7 @@ struct Plain {
   bool mind_batch = false;            // it is a key of the rows
   bool mind_envs = true;              // so are num_envs and the rollout's length
   bool mind_plan = false;             // so is config.plan, on a GPU
+  bool mind_lag = false;              // so is policy_lag
   bool counts_updates = false;        // and not steps, which are few
   bool counts_per_agent = false;      // these updates for one agent, too
   std::vector<std::string> precisions = {"fp32", "tf32"};  // on a GPU

@@ -74,10 +74,13 @@ std::vector<Case> update_cases(const Target& t) {
 std::vector<Case> train_cases(const Target& t) {
   std::vector<Plain> all;
   const UpdateSize update = train_update(t.sizes);
-  for (const TrainSize& s : train_sizes(t.sizes)) {
+  for (const TrainSize& s : train_sizes(t.sizes, t.backend == "cuda")) {
     Plain p{"train", network_name(update.hidden), base_config(update.hidden, t.sizes)};
     p.config.env.num_envs = s.num_envs;
-    p.config.ddpg.batch_size = update.batch;
+    p.config.ddpg.batch_size = s.batch;
+    p.config.rollout.policy_lag = s.policy_lag;
+    p.mind_lag = t.backend == "cuda";
+    if (p.config.ddpg.batch_size >= kGridBatch) p.precisions = kGridPrecisions;
     p.config.ddpg.updates_per_step = s.updates_per_step;
     p.config.replay.capacity = std::max(p.config.replay.capacity, 16 * s.num_envs);
     p.updates_per_iteration =

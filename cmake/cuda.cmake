@@ -50,13 +50,14 @@ if(PENDULA_HAS_CUDA)
   add_library(pendula_cuda_flags INTERFACE)
   target_compile_options(pendula_cuda_flags INTERFACE
     $<$<COMPILE_LANGUAGE:CUDA>:-fmad=false --expt-relaxed-constexpr -Werror=all-warnings
-      -Xcompiler=-Wall,-Wextra,-ffp-contract=off>)
+      -Xcompiler=-Wall,-Wextra,-Wno-restrict,-ffp-contract=off>)
   target_link_libraries(pendula_cuda_flags INTERFACE CUDA::cudart)
 
   set(sources host/cuda/backend.cpp host/cuda/check.cpp host/cuda/grid_programs.cu host/cuda/plugin.cpp
     host/cuda/programs.cpp host/cuda/rank.cu
     bench/cuda/arithmetic_probes.cu bench/cuda/barrier_probes.cu bench/cuda/gpu_probe.cpp
-    bench/cuda/graph_probes.cu bench/cuda/machine.cpp bench/cuda/memory_probes.cu)
+    bench/cuda/graph_probes.cu bench/cuda/machine.cpp bench/cuda/memory_probes.cu
+    bench/cuda/product_probes.cpp)
   foreach(env IN LISTS PENDULA_ENV_NAMES)
     foreach(kind kFfma kTf32)
       set(source ${PROJECT_BINARY_DIR}/generated/cuda_${env}_${kind}.cu)

@@ -77,6 +77,7 @@ std::vector<Probe> cuda_probes(int device, bool small) {
   add_arithmetic_probes(gpu, probes);
   add_barrier_probes(gpu, probes);
   add_graph_probes(gpu, probes);
+  add_product_probes(gpu, probes);
   return probes;
 }
 

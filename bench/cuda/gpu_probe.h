@@ -1,6 +1,6 @@
 // One probe of a GPU: device memory that the first call takes, work that CUDA events time, and a
 // check of its result. The probes themselves: memory_probes.cu, arithmetic_probes.cu,
-// barrier_probes.cu, graph_probes.cu.
+// barrier_probes.cu, graph_probes.cu, product_probes.cpp.
 #pragma once
 
 #include <chrono>
@@ -90,5 +90,6 @@ void add_memory_probes(const SharedGpu& gpu, std::vector<Probe>& probes);
 void add_arithmetic_probes(const SharedGpu& gpu, std::vector<Probe>& probes);
 void add_barrier_probes(const SharedGpu& gpu, std::vector<Probe>& probes);
 void add_graph_probes(const SharedGpu& gpu, std::vector<Probe>& probes);
+void add_product_probes(const SharedGpu& gpu, std::vector<Probe>& probes);
 
 }  // namespace pendula

@@ -16,6 +16,8 @@
 //   launch                 seconds             of one launch by the host of an empty kernel
 //   graph_node             seconds             of one empty kernel of a graph, each after the last
 //   while_turn             seconds             of one turn of a WHILE node with one small kernel
+//   cublas_forward,        flop_per_second     cuBLAS's products of a hidden layer, one at a time;
+//     _backward, _gradient                     a graph of them
 #pragma once
 
 #include <string>
