@@ -23,8 +23,10 @@ CRITERIA = {
     "pendulum-paper": Criterion(10, RETURN, -200, 9),
     "pendulum-wide": Criterion(10, RETURN, -200, 9),
     "pendulum-massive": Criterion(10, RETURN, -200, 9),
+    "pendulum-massive-65536": Criterion(10, RETURN, -200, 9),
     "cartpole": Criterion(20, LENGTH, 475, 19),
     "cartpole-massive": Criterion(20, LENGTH, 475, 19),
+    "cartpole-massive-65536": Criterion(20, LENGTH, 475, 19),
     "cartpole-swingup": Criterion(20, UPRIGHT, 0.95, 18),
 }
 WORDS = {RETURN: "return", LENGTH: "episode length", UPRIGHT: "upright"}

@@ -126,7 +126,8 @@ def row(report):
     number = [learning.number(metric, value) for value in
               (all_of["mean"], all_of["iqm"], low, high, all_of["min"])]
     met = {True: "met", False: "**missed**", None: "not judged"}[report["verdict"]["met"]]
-    cells = [f"`{pathlib.PurePath(report['config']).stem}`", learning.WORDS[metric], report["seeds"],
+    cells = [f"`{pathlib.PurePath(report['config']).stem}`",
+             f"{report['experiment']['env']['num_envs']:,}", learning.WORDS[metric], report["seeds"],
              number[0], f"{number[1]} [{number[2]}, {number[3]}]", number[4],
              report["verdict"]["criterion"] or "none", met,
              taken(report), wall_time(report), machine(report),
@@ -136,8 +137,8 @@ def row(report):
 
 def page(reports):
     """docs/results.md. reports: {stem: report}."""
-    lines = ["| config | measure | seeds | mean | IQM | worst | criterion | met? | steps | wall time | "
-             "machine | date |", "|---" * 12 + "|"]
+    lines = ["| config | environments | measure | seeds | mean | IQM | worst | criterion | met? | steps | wall time | "
+             "machine | date |", "|---" * 13 + "|"]
     lines += [row(report) for _, report in sorted(reports.items())]
     text = HEAD + "\n" + "\n".join(lines) + "\n\n" + THEIRS + "\n## Curves\n"
     for stem, report in sorted(reports.items()):
