@@ -125,10 +125,11 @@ Case make_case(const Target& t, const Plain& p, int threads, const std::string& 
   run.config = p.config;
   run.config.device = t.backend == "cuda" ? "cuda:" + std::to_string(t.device) : "cpu";
   run.config.simd = t.backend == "cuda" ? "auto" : t.simd;
-  // Without products the precision says nothing, and tf32 has the kernel that random actions take.
-  run.config.precision = precision == "bf16"                        ? Precision::kBf16
-                         : precision == "tf32" || p.network.empty() ? Precision::kTf32
-                                                                    : Precision::kFp32;
+  run.config.precision = precision == "fp32"   ? Precision::kFp32
+                         : precision == "bf16" ? Precision::kBf16
+                                               : Precision::kTf32;
+  // Without products the precision says nothing, and tf32 is what a GPU's runs have.
+  if (t.backend == "cuda" && p.network.empty()) run.config.precision = Precision::kTf32;
   run.threads = threads;
   run.first_steps = std::min(p.config.replay.warmup_steps, p.config.replay.capacity);
   run.updates_per_iteration = p.updates_per_iteration;

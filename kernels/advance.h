@@ -125,9 +125,9 @@ struct Advance {
 
 // One block, once all agents stand at the same place. A stop that is asked for ends the launch
 // after any slice, everything else after an iteration. Where the rollout of the iteration that
-// follows has been made already, the launch goes on for that one: it ends where every agent is as
-// if no rollout had run ahead. store_shared makes what was written before visible to the host
-// first.
+// follows has been made already, the launch goes on: it ends where every agent is as if no rollout
+// had run ahead, and all agents have diverged once none makes a rollout any more (rollout_turn()).
+// store_shared makes what was written before visible to the host first.
 template <class Env, class T, class Held = Context<Env, T>>
 struct SetHalt {
   Held context;
@@ -138,8 +138,10 @@ struct SetHalt {
   PENDULA_FN void operator()(B& b) const {
     const Plan& p = context.plan;
     const auto& ctx = context;
-    const double running = b.template reduce<double>(
-        p.agents, [&](int k) { return ctx.agent(k).counters().fault == 0 ? 1.0 : 0.0; });
+    const double running = b.template reduce<double>(p.agents, [&](int k) {
+      const AgentCounters& c = ctx.agent(k).counters();
+      return makes_rollout(p, c, c.iteration) ? 1.0 : 0.0;
+    });
     b.for_each(1, [&](int) {
       Control& c = ctx.control();
       HostPage* page = ctx.page;
@@ -151,11 +153,13 @@ struct SetHalt {
       uint32_t why = stop;
       if (c.slice == 0) {
         c.launch_until = launch_end(p, c.until_iteration, B::load_shared(&page->rows_taken));
+        const bool next_is_missing = c.acts_beside != 0 && c.acts_ahead == 0;
         if (running == 0.0) {
           why = 1 + static_cast<uint32_t>(HaltReason::kDiverged);
+          c.acts_ahead = 0;  // frozen agents have none
         } else if (c.iteration >= c.until_iteration) {
           why = 1 + static_cast<uint32_t>(HaltReason::kReached);
-        } else if (stop == 0 && c.iteration >= c.launch_until) {
+        } else if (stop == 0 && (c.iteration >= c.launch_until || next_is_missing)) {
           why = 1 + static_cast<uint32_t>(HaltReason::kTime);
         }
         B::store_shared(&page->rows_written, rows_written(p, c.iteration));

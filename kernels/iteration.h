@@ -42,7 +42,7 @@ PENDULA_FN void for_each_agent_program(const Context<Env, T>& context, F run) {
   run(Advance<Env, T, Held>{context});
 }
 
-// The grid plan: program by program, each for all agents.
+// Program by program, each for all agents.
 template <class Env, class T, class F>
 void for_each_program(const Context<Env, T>& context, F run) {
   for_each_agent_program(context, run);

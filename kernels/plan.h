@@ -3,7 +3,7 @@
 //
 // The arena is one allocation: the agents' parts one after another (agent k at k * agent_bytes, all
 // of the training state, each tensor aligned to 256 B), then the work area, which holds nothing
-// that outlives an iteration and is in no checkpoint. T is float in training, double in proofs.
+// that outlives a launch and is in no checkpoint. T is float in training, double in proofs.
 //
 // The split of every sum (kRows, kAdamChunk, partials) is a constant of the config: never of
 // threads, occupancy or time. That is what makes a run's bits repeatable.
@@ -247,9 +247,14 @@ struct Control {
   uint32_t acts_ahead;    // 1: that of the next iteration is part of this slice
 };
 
+// Whether an agent makes the rollout of an iteration, if the run comes to it. With policy_lag 1 one
+// that diverges makes one rollout more, which may have run beside its last updates.
+PENDULA_FN bool makes_rollout(const Plan& p, const AgentCounters& c, uint64_t iteration) {
+  return c.fault == 0 || (p.policy_lag != 0 && iteration <= c.fault_iteration + 1);
+}
+
 // The rollout that a program is to make: that of `iteration`, unless it is not due. ahead: the next
-// iteration's, beside this one's updates. With policy_lag 1 it may have been made before an agent
-// diverges in this one, so that it is made in any case.
+// iteration's, beside this one's updates.
 struct RolloutTurn {
   bool due;
   uint64_t iteration;
@@ -258,8 +263,7 @@ PENDULA_FN RolloutTurn rollout_turn(const Plan& p, const Control& control, const
                                     bool ahead) {
   const uint64_t iteration = c.iteration + (ahead ? 1 : 0);
   const bool here = ahead ? control.acts_ahead != 0 : c.slice == 0;
-  const bool alive = c.fault == 0 || (p.policy_lag != 0 && c.fault_iteration + 1 == iteration);
-  return {here && alive, iteration};
+  return {here && makes_rollout(p, c, iteration), iteration};
 }
 
 // Where a launch ends at the latest: where it is to, or where the report ring is full.
@@ -281,7 +285,8 @@ struct HostPage {
   uint64_t iteration;     // device to host: completed
   uint64_t rows_written;  // device to host: rows that an agent has written by now, ever
   uint64_t rows_taken;    // host to device
-  uint32_t stop;          // host to device: HaltReason + 1; the launch ends after this slice
+  uint32_t stop;  // host to device: HaltReason + 1; the launch ends after this slice, or as soon as
+                  // no rollout has run ahead
 };
 
 }  // namespace pendula

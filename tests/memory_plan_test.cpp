@@ -6,6 +6,7 @@
 #include "host/cpu_backend.h"
 #include "host/error.h"
 #include "host/planning.h"
+#include "host/program_memory.h"
 #include "tests/contains.h"
 
 namespace pendula {
@@ -54,6 +55,27 @@ TEST(MemoryPlan, CountsAllOfTheArena) {
   const double arena = static_cast<double>(p.arena_bytes);
   EXPECT_NEAR(static_cast<double>(on_host(c).bytes()), arena, 0.001 * arena);
   EXPECT_EQ(host_memory_plan(p, 5 * kMiB).bytes(), on_host(c).bytes() + 5 * kMiB);
+}
+
+// With policy_lag 1 rollouts run at the same time as updates: what does not fit in shared memory
+// lies in an area of their own.
+TEST(MemoryPlan, ScratchOfRolloutsBesideUpdatesIsApart) {
+  Config c;
+  c.actor.hidden = c.critic.hidden = {1000, 1000};
+  constexpr int kBlocks = 3;
+  for (const int64_t lag : {0, 1}) {
+    c.rollout.policy_lag = lag;
+    ProgramMemory m = measure_programs(plan_of(c), 100 << 10, kBlocks);
+    ASSERT_GT(m.rollout.spill_bytes, 0u);
+    std::vector<char> area(m.spill_bytes());
+    m.set_spill(area.data());
+    const char* end = area.data() + area.size();
+    for (const BlockMemory* other : {&m.critic_gradient, &m.actor_gradient, &m.optimizer}) {
+      EXPECT_EQ(other->spill, area.data());
+      EXPECT_LE(other->spill + kBlocks * other->spill_bytes, lag == 1 ? m.rollout.spill : end);
+    }
+    EXPECT_LE(m.rollout.spill + kBlocks * m.rollout.spill_bytes, end);
+  }
 }
 
 TEST(MemoryPlan, TheLargestComeFirst) {

@@ -70,7 +70,8 @@ struct Cublas {
   }
   void check(cublasStatus_t status, const char* call) const {
     if (status == CUBLAS_STATUS_SUCCESS) return;
-    throw Error(ExitCode::kDevice, std::string(call) + " failed: " + status_string(status));
+    throw Error(status == CUBLAS_STATUS_ALLOC_FAILED ? ExitCode::kMemory : ExitCode::kDevice,
+                std::string(call) + " failed: " + status_string(status));
   }
 };
 
@@ -113,6 +114,7 @@ class ProductProbe final : public GpuProbe {
  protected:
   void allocate() override {
     const Cublas& cublas = Cublas::instance();
+    if (!cublas.problem.empty()) throw Error(ExitCode::kDevice, cublas.problem);
     const auto [batch, inputs, outputs] = layer_;
     const bool gradient = kind_ == Kind::kGradient;
     const bool backward = kind_ == Kind::kBackward;

@@ -51,10 +51,11 @@ inline CudaGraph make_empty_graph() {
   return CudaGraph(created);
 }
 
-// Ready to be launched.
+// Ready to be launched. Its nodes keep the priority of the stream that they were captured on.
 inline CudaGraphExec instantiate(cudaStream_t stream, const CudaGraph& graph) {
   cudaGraphExec_t created = nullptr;
-  PENDULA_CUDA_CHECK(cudaGraphInstantiate(&created, graph.get(), 0));
+  PENDULA_CUDA_CHECK(
+      cudaGraphInstantiate(&created, graph.get(), cudaGraphInstantiateFlagUseNodePriority));
   CudaGraphExec exec(created);
   PENDULA_CUDA_CHECK(cudaGraphUpload(exec.get(), stream));
   return exec;

@@ -38,7 +38,11 @@ std::vector<std::string> expected_names() {
 TEST(CudaProbes, EachRunsAndItsResultIsRight) {
   for (const Probe& p : cuda_probes(0, true)) {
     SCOPED_TRACE(p.name);
-    ASSERT_EQ(p.not_measured, "");
+    if (!p.not_measured.empty()) {  // where there is no cuBLAS
+      EXPECT_EQ(p.name.find("cublas_"), 0u) << p.not_measured;
+      EXPECT_THROW(p.call(), Error);
+      continue;
+    }
     for (int repeat = 0; repeat < 2; ++repeat) {
       const double seconds = p.call();
       EXPECT_TRUE(std::isfinite(seconds));
@@ -98,7 +102,7 @@ TEST(CudaProbes, ComeThroughThePlugin) {
     if (names.empty() || names.back() != p.name) names.push_back(p.name);
   }
   EXPECT_EQ(names, expected_names());
-  EXPECT_GT(probes.back().call(), 0.0);
+  EXPECT_GT(probes.front().call(), 0.0);
 }
 
 TEST(CudaProbes, TheMachineHasItsKeysAndValues) {
