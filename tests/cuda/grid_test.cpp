@@ -62,7 +62,7 @@ TEST(Grid, TrainsAsTheCpuDoesWithAnyNetwork) {
 
 TEST(Grid, TrainsAsTheCpuDoesInBf16) {
   const std::vector<std::vector<int64_t>> networks = {
-      {64, 64}, {17}, {66, 31, 90}, {300, 130}, {3000, 2}};
+      {64, 64}, {17}, {66, 31, 90}, {300, 130}, {3000, 20}};
   for (const auto& hidden : networks) {
     SCOPED_TRACE(hidden.front());
     Config c = grid_config(hidden, 100);
