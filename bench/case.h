@@ -36,6 +36,8 @@ struct Quantity {
   std::string metric;         // "updates_per_second", "seconds", ...
   double per_unit = 1.0;      // of it, in one unit of the case's work
   std::vector<Ceiling> caps;  // the limit is the smallest; empty: no limit is known
+  // What is done for one of it: FLOP of products, samples of a batch. 0: not told.
+  double flop = 0.0, samples = 0.0;
 };
 
 struct Case {
@@ -50,12 +52,13 @@ struct Case {
 // One row of the report.
 struct Row {
   Keys keys;
-  std::vector<double> values = {};  // one per repeat; empty where not measured
-  Statistics statistics = {};       // of the values
-  std::string not_measured = {};    // why; empty where measured
-  std::vector<Ceiling> caps = {};   // of its quantity
-  double limit = 0.0;               // 0: none
-  std::string limit_from = {};      // the machine's row that it comes from
+  std::vector<double> values = {};   // one per repeat; empty where not measured
+  Statistics statistics = {};        // of the values
+  std::string not_measured = {};     // why; empty where measured
+  std::vector<Ceiling> caps = {};    // of its quantity
+  double limit = 0.0;                // 0: none
+  std::string limit_from = {};       // the machine's row that it comes from
+  double flop = 0.0, samples = 0.0;  // as its quantity's
 };
 
 // Less is better for it.

@@ -119,6 +119,8 @@ std::vector<Row> rows_of(const Running& r) {
     row.keys = r.measured->keys;
     row.keys["metric"] = q.metric;
     row.caps = q.caps;
+    row.flop = q.flop;
+    row.samples = q.samples;
     row.not_measured = r.not_measured;
     if (r.not_measured.empty()) {
       const double amount = r.units * q.per_unit;

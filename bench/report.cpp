@@ -46,7 +46,15 @@ void print_suite(const std::vector<const Row*>& rows, std::ostream& out) {
   out << '\n' << suite << ", " << rows.front()->keys.value("backend", "");
   if (const std::string text = row_text(head); !text.empty()) out << ": " << text;
   out << '\n';
-  Table table({"case", "metric", "median", "min", "max", "spread", "limit", "of limit"});
+  const auto told = [&](double Row::*of) {
+    return std::any_of(rows.begin(), rows.end(), [=](const Row* row) { return row->*of > 0.0; });
+  };
+  std::vector<std::string> columns = {"case", "metric", "median", "min",
+                                      "max",  "spread", "limit",  "of limit"};
+  const bool flop = told(&Row::flop), samples = told(&Row::samples);
+  if (flop) columns.push_back("FLOP/s");
+  if (samples) columns.push_back("samples/s");
+  Table table(columns);
   for (const Row* row : rows) {
     const std::string what = row_text(without(row->keys, common));
     const std::string metric = row->keys.value("metric", "");
@@ -56,9 +64,18 @@ void print_suite(const std::vector<const Row*>& rows, std::ostream& out) {
     }
     const Statistics& s = row->statistics;
     const bool limit = row->limit > 0.0;
-    table.add({what, metric, with_prefix(s.median), with_prefix(s.min), with_prefix(s.max),
-               fmt::format("{:.1f}%", 100.0 * s.spread), limit ? with_prefix(row->limit) : "",
-               limit ? fmt::format("{:.1f}%", percent_of_limit(*row)) : ""});
+    const auto rate = [&](double each) { return each > 0.0 ? with_prefix(each * s.median) : ""; };
+    std::vector<std::string> cells = {what,
+                                      metric,
+                                      with_prefix(s.median),
+                                      with_prefix(s.min),
+                                      with_prefix(s.max),
+                                      fmt::format("{:.1f}%", 100.0 * s.spread),
+                                      limit ? with_prefix(row->limit) : "",
+                                      limit ? fmt::format("{:.1f}%", percent_of_limit(*row)) : ""};
+    if (flop) cells.push_back(rate(row->flop));
+    if (samples) cells.push_back(rate(row->samples));
+    table.add(cells);
   }
   table.print(out);
 }
@@ -66,9 +83,17 @@ void print_suite(const std::vector<const Row*>& rows, std::ostream& out) {
 }  // namespace
 
 bool is_figure(const std::string& key) {
-  static const std::set<std::string> figures = {"repeats",    "median",           "min",
-                                                "max",        "spread",           "limit",
-                                                "limit_from", "percent_of_limit", "not_measured"};
+  static const std::set<std::string> figures = {"repeats",
+                                                "median",
+                                                "min",
+                                                "max",
+                                                "spread",
+                                                "limit",
+                                                "limit_from",
+                                                "percent_of_limit",
+                                                "flop_per_second",
+                                                "samples_per_second",
+                                                "not_measured"};
   return figures.count(key) > 0;
 }
 
@@ -117,6 +142,8 @@ ordered_json report_json(const ordered_json& machine, const std::vector<Row>& ro
         r["limit_from"] = row.limit_from;
         r["percent_of_limit"] = percent_of_limit(row);
       }
+      if (row.flop > 0.0) r["flop_per_second"] = row.flop * row.statistics.median;
+      if (row.samples > 0.0) r["samples_per_second"] = row.samples * row.statistics.median;
     }
     all.push_back(std::move(r));
   }

@@ -61,18 +61,26 @@ Ceiling ring_ceiling(const Target& t, int threads, double bytes) {
   return ceiling;
 }
 
+double updates_per_step(const Plain& p) {
+  return p.updates_per_iteration == 0 ? 0.0
+                                      : static_cast<double>(p.updates_per_iteration) /
+                                            static_cast<double>(steps_per_iteration(p.config));
+}
+
+// With the updates that come to a step.
+double step_flop(const Plain& p) {
+  if (p.network.empty()) return 0.0;
+  return actor_flop(p.config) + updates_per_step(p) * batch_flop(p.config);
+}
+
 std::vector<Ceiling> step_ceilings(const Target& t, const Plain& p, int threads,
                                    const std::string& precision) {
   if (p.suite == "env") return {ring_ceiling(t, threads, record_bytes(p.config))};
-  const double updates = p.updates_per_iteration == 0
-                             ? 0.0
-                             : static_cast<double>(p.updates_per_iteration) /
-                                   static_cast<double>(steps_per_iteration(p.config));
   const ProductShape shape =
-      updates == 0.0 ? rollout_yardstick(p.config.actor.hidden)
-                     : update_yardstick({p.config.actor.hidden, p.config.ddpg.batch_size});
-  const double flop = actor_flop(p.config) + updates * batch_flop(p.config);
-  return {product_ceiling(t, shape, threads, precision, 1.0 / flop)};
+      updates_per_step(p) == 0.0
+          ? rollout_yardstick(p.config.actor.hidden)
+          : update_yardstick({p.config.actor.hidden, p.config.ddpg.batch_size});
+  return {product_ceiling(t, shape, threads, precision, 1.0 / step_flop(p))};
 }
 
 std::vector<Quantity> quantities(const Target& t, const Plain& p, int threads,
@@ -81,18 +89,25 @@ std::vector<Quantity> quantities(const Target& t, const Plain& p, int threads,
   const double updates = static_cast<double>(p.updates_per_iteration);
   std::vector<Quantity> all;
   if (!p.counts_updates) {
-    all.push_back({"env_steps_per_second", steps, step_ceilings(t, p, threads, precision)});
+    all.push_back(
+        {"env_steps_per_second", steps, step_ceilings(t, p, threads, precision), step_flop(p)});
   }
   if (p.suite == "train") {
     Quantity q{"updates_per_second", updates, step_ceilings(t, p, threads, precision)};
     for (Ceiling& ceiling : q.caps) ceiling.scale *= updates / steps;
+    q.flop = step_flop(p) * steps / updates;
+    q.samples = static_cast<double>(p.config.ddpg.batch_size);
     all.push_back(q);
   }
   if (p.counts_updates) {
     const ProductShape s = update_yardstick({p.config.actor.hidden, p.config.ddpg.batch_size});
     const double agents = static_cast<double>(p.config.agents);
     const Ceiling total = product_ceiling(t, s, threads, precision, 1.0 / batch_flop(p.config));
-    all.push_back({"updates_per_second", agents * updates, {total}});
+    all.push_back({"updates_per_second",
+                   agents * updates,
+                   {total},
+                   batch_flop(p.config),
+                   static_cast<double>(p.config.ddpg.batch_size)});
     if (p.counts_per_agent) {
       Ceiling share = total;
       share.scale /= agents;

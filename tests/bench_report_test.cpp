@@ -85,9 +85,11 @@ Row measured_row(const std::string& metric, std::vector<double> values, double l
 TEST(BenchReport, JsonHasTheKeysAndNoOthers) {
   Row absent = measured_row("updates_per_second", {}, 0.0);
   absent.not_measured = "no library";
+  Row updates = measured_row("updates_per_second", {90.0, 80.0, 100.0}, 120.0);
+  updates.flop = 2.0;
+  updates.samples = 100.0;
   const ordered_json j =
-      report_json({{"cpu", "X"}}, {measured_row("updates_per_second", {90.0, 80.0, 100.0}, 120.0),
-                                   measured_row("seconds", {0.5}, 0.25), absent});
+      report_json({{"cpu", "X"}}, {updates, measured_row("seconds", {0.5}, 0.25), absent});
   EXPECT_EQ(j["machine"]["cpu"], "X");
   const ordered_json expected = {{"suite", "update"},
                                  {"backend", "cpu"},
@@ -100,7 +102,9 @@ TEST(BenchReport, JsonHasTheKeysAndNoOthers) {
                                  {"spread", 10.0 / 90.0},
                                  {"limit", 120.0},
                                  {"limit_from", "sgemm m=100"},
-                                 {"percent_of_limit", 75.0}};
+                                 {"percent_of_limit", 75.0},
+                                 {"flop_per_second", 180.0},
+                                 {"samples_per_second", 9000.0}};
   EXPECT_EQ(j["rows"][0], expected);
   EXPECT_EQ(j["rows"][1]["percent_of_limit"], 50.0);  // half as fast as it could be
   EXPECT_EQ(j["rows"][2]["not_measured"], "no library");
@@ -116,8 +120,14 @@ TEST(BenchReport, TheTableHasEveryRow) {
   Row absent = measured_row("seconds", {}, 0.0);
   absent.not_measured = "no library";
   std::ostringstream out;
-  print_table({{"cpu", "X"}}, {measured_row("updates_per_second", {8540.0}, 10000.0), absent}, out);
+  Row updates = measured_row("updates_per_second", {8540.0}, 10000.0);
+  print_table({{"cpu", "X"}}, {updates, absent}, out);
   EXPECT_TRUE(contains(out.str(), {"cpu: X", "update, cpu", "8.54 k", "85.4%", "not measured"}));
+  EXPECT_FALSE(contains(out.str(), {"FLOP/s"}) || contains(out.str(), {"samples/s"}));
+  updates.flop = 1e6;
+  updates.samples = 100.0;
+  print_table({{"cpu", "X"}}, {updates, absent}, out);
+  EXPECT_TRUE(contains(out.str(), {"FLOP/s", "8.54 G", "samples/s", "854 k"}));
 }
 
 TEST(BenchReport, PrefixesFollowTheRoundedNumber) {

@@ -84,6 +84,11 @@ TEST_F(CliBenchTest, ATinyRunOfEverySuite) {
       EXPECT_GT(row[key].get<double>(), 0.0) << row;
       EXPECT_TRUE(std::isfinite(row[key].get<double>())) << row;
     }
+    if (row["metric"] == "updates_per_second") {  // of a batch of 32 or 8
+      const double samples = row["samples_per_second"].get<double>() / row["median"].get<double>();
+      EXPECT_EQ(samples, row["batch"].get<double>()) << row;
+      EXPECT_GT(row["flop_per_second"].get<double>(), 0.0) << row;
+    }
     if (row["suite"] == "machine" || (row["suite"] != "env" && !openblas)) continue;
     EXPECT_GT(row["limit"].get<double>(), 0.0) << row;
     EXPECT_NEAR(row["percent_of_limit"].get<double>(),
