@@ -79,6 +79,14 @@ TEST(GridRollout, AnyNetwork) {
   }
 }
 
+TEST(GridRollout, TheLaggedActor) {
+  for (const auto& hidden : std::vector<std::vector<int64_t>>{{20, 20}, {70, 20}}) {
+    Config c = rollout_config(hidden, 70, 3);
+    c.rollout.policy_lag = 1;
+    expect_cpus_rollouts(c, 4, kTf32);
+  }
+}
+
 TEST(GridRollout, ManyEnvironments) {
   expect_cpus_rollouts(rollout_config({70}, 16385, 1), 2, kTf32);
 }

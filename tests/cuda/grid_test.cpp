@@ -115,6 +115,7 @@ TEST(Grid, ActingBesideLearningChangesNoBit) {
   Config c = grid_config({16, 16}, 40);
   c.rollout.policy_lag = 1;
   c.noise.type = NoiseType::kOu;
+  c.optimizer.actor_lr = 1e-2;  // so that an actor of another iteration shows
   expect_cuts_change_no_bit(c);
   const auto stopped = tuned(c), in_turn = tuned(c);
   const std::atomic<bool> stop{true};
