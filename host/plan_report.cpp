@@ -65,6 +65,7 @@ ordered_json gpu_report(const Config& c, const Plan& p, const CudaProbe& cuda) {
     j["blocks"] = ordered_json{{"rollout", p.agents * tiles},
                                {"gradient", static_cast<int64_t>(p.agents) * p.partials}};
     j["products"] = plan.grid ? grid_products(*plan.grid) : "programs";
+    j["rollouts_beside_updates"] = p.policy_lag != 0;
   } else {
     const int clusters = plan.setup.clusters;
     j["clusters"] = clusters;
@@ -105,6 +106,7 @@ std::string gpu_line(const ordered_json& g) {
                         plural(g["blocks"]["rollout"], "block"),
                         g["blocks"]["gradient"].get<int64_t>());
     line += ", " + g["products"].get<std::string>();
+    if (g["rollouts_beside_updates"].get<bool>()) line += ", rollouts beside updates";
   } else {
     line += plural(g["blocks"], "block");
     if (g["plan"] == "cluster") {

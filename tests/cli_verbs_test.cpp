@@ -169,6 +169,8 @@ TEST_F(CliVerbsTest, DoctorTellsThePlan) {
   EXPECT_EQ(grid["gpu"]["plan"], "grid");
   EXPECT_EQ(grid["gpu"]["blocks"]["gradient"], 3 * 2);  // two tiles of 64 rows each
   EXPECT_EQ(grid["gpu"]["products"], "tf32 passes of 64 rows, acting in warps");
+  EXPECT_EQ(grid["gpu"]["rollouts_beside_updates"], false);
+  EXPECT_EQ(with({"plan=grid", "rollout.policy_lag=1"})["gpu"]["rollouts_beside_updates"], true);
   const auto bf16 = with({"precision=bf16", "env.num_envs=300", "replay.capacity=3000",
                           "actor.hidden=[1000,500,200]", "critic.hidden=[1000,500,200]"});
   EXPECT_EQ(bf16["gpu"]["plan"], "grid");
