@@ -206,8 +206,8 @@ TABLE = {
          "c.iteration > c.until_iteration"),
         ("halt-ring-overflows", "c.iteration >= c.launch_until", "c.iteration > c.launch_until"),
         ("halt-where-a-rollout-ran-ahead", "if (@c.acts_ahead == 0@) c.halted", "true", LAG),
-        ("halt-diverged-a-rollout-early", "makes_rollout(p, c, c.iteration) ? 1.0",
-         "c.fault == 0 ? 1.0", LAG),
+        ("halt-diverged-a-rollout-early", "@makes_rollout(p, c, c.iteration)@ ? 1.0",
+         "c.fault == 0", LAG),
     ]),
     "envs/pendulum.h": (GYMNASIUM, [
         ("pendulum-gravity-sign", "R(T(3) * p.gravity / (T(2) * p.length))",
