@@ -86,10 +86,11 @@ std::vector<RolloutSize> rollout_sizes(Sizes sizes, bool cuda) {
 
 std::vector<TrainSize> train_sizes(Sizes sizes, bool cuda) {
   const int64_t batch = train_update(sizes).batch;
-  if (sizes == Sizes::kTiny) return {{16, 1.0, batch}};
-  std::vector<TrainSize> all = {{16, 1.0, batch}, {4096, 1.0 / 64.0, batch}};
-  if (cuda && sizes == Sizes::kFull) {  // 8 updates in an iteration, one thing at a time or not
-    for (const int64_t lag : {0, 1}) all.push_back({65536, 1.0 / 8192.0, 8192, lag});
+  if (sizes == Sizes::kTiny) return {{16, 1, 16, batch}};
+  std::vector<TrainSize> all = {{16, 1, 16, batch}, {4096, 1, 64, batch}};
+  if (cuda &&
+      sizes == Sizes::kFull) {  // rollouts and updates take about as long: docs/performance.md
+    for (const int64_t lag : {0, 1}) all.push_back({65536, 32, 8, 8192, lag});
   }
   return all;
 }

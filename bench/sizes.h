@@ -36,8 +36,8 @@ struct RolloutSize {
 std::vector<RolloutSize> rollout_sizes(Sizes sizes, bool cuda);
 
 struct TrainSize {
-  int64_t num_envs;
-  double updates_per_step;
+  int64_t num_envs, rollout_length;
+  int64_t updates;  // in an iteration
   int64_t batch;
   int64_t policy_lag = 0;
 };

@@ -76,15 +76,16 @@ std::vector<Case> train_cases(const Target& t) {
   const UpdateSize update = train_update(t.sizes);
   for (const TrainSize& s : train_sizes(t.sizes, t.backend == "cuda")) {
     Plain p{"train", network_name(update.hidden), base_config(update.hidden, t.sizes)};
+    const int64_t steps = s.num_envs * s.rollout_length;
     p.config.env.num_envs = s.num_envs;
-    p.config.ddpg.batch_size = s.batch;
+    p.config.rollout.length = s.rollout_length;
     p.config.rollout.policy_lag = s.policy_lag;
+    p.config.ddpg.batch_size = s.batch;
+    p.config.ddpg.updates_per_step = static_cast<double>(s.updates) / static_cast<double>(steps);
+    p.config.replay.capacity = std::max({p.config.replay.capacity, 16 * s.num_envs, 4 * steps});
+    p.updates_per_iteration = s.updates;
     p.mind_lag = t.backend == "cuda";
-    if (p.config.ddpg.batch_size >= kGridBatch) p.precisions = kGridPrecisions;
-    p.config.ddpg.updates_per_step = s.updates_per_step;
-    p.config.replay.capacity = std::max(p.config.replay.capacity, 16 * s.num_envs);
-    p.updates_per_iteration =
-        static_cast<int64_t>(static_cast<double>(s.num_envs) * s.updates_per_step);
+    if (s.batch >= kGridBatch) p.precisions = kGridPrecisions;
     p.mind_batch = true;
     all.push_back(p);
   }

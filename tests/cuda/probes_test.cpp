@@ -29,6 +29,15 @@ int attribute(cudaDeviceAttr name) {
   return value;
 }
 
+// Of probes of several sizes, once.
+std::vector<std::string> names_of(const std::vector<Probe>& probes) {
+  std::vector<std::string> names;
+  for (const Probe& p : probes) {
+    if (names.empty() || names.back() != p.name) names.push_back(p.name);
+  }
+  return names;
+}
+
 std::vector<std::string> expected_names() {
   std::vector<std::string> names = kNames;
   if (attribute(cudaDevAttrClusterLaunch) == 0) std::erase(names, "barrier_cluster");
@@ -55,9 +64,8 @@ TEST(CudaProbes, NamesMetricsAndSizesAreThoseThatAreDocumented) {
   const std::set<std::string> metrics = {"bytes_per_second", "flop_per_second",
                                          "gathers_per_second", "seconds"};
   for (bool small : {true, false}) {
-    std::vector<std::string> names;
-    for (const Probe& p : cuda_probes(0, small)) {
-      if (names.empty() || names.back() != p.name) names.push_back(p.name);  // of several sizes
+    const std::vector<Probe> probes = cuda_probes(0, small);
+    for (const Probe& p : probes) {
       EXPECT_EQ(metrics.count(p.metric), 1u) << p.name;
       EXPECT_TRUE(std::isfinite(p.work)) << p.name;
       EXPECT_GE(p.work, 1.0) << p.name;
@@ -68,7 +76,7 @@ TEST(CudaProbes, NamesMetricsAndSizesAreThoseThatAreDocumented) {
         EXPECT_EQ(p.name.find("gather_" + std::to_string(static_cast<int>(p.sizes[0].second))), 0u);
       }
     }
-    EXPECT_EQ(names, expected_names());
+    EXPECT_EQ(names_of(probes), expected_names());
   }
 }
 
@@ -96,12 +104,8 @@ TEST(CudaProbes, AFullCallIsLongEnoughToTime) {
 }
 
 TEST(CudaProbes, ComeThroughThePlugin) {
-  std::vector<std::string> names;
   const std::vector<Probe> probes = load_cuda_probes(0, true);
-  for (const Probe& p : probes) {
-    if (names.empty() || names.back() != p.name) names.push_back(p.name);
-  }
-  EXPECT_EQ(names, expected_names());
+  EXPECT_EQ(names_of(probes), expected_names());
   EXPECT_GT(probes.front().call(), 0.0);
 }
 
