@@ -2,9 +2,12 @@
 // row of the report per quantity.
 #pragma once
 
+#include <atomic>
 #include <functional>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -26,7 +29,8 @@ class Work {
   virtual double units() const = 0;
 };
 
-// A bound: `scale` x the median of the row of the suite `machine` that has all of `keys`.
+// A bound: `scale` x the median of the row of the suite `machine` that has all of `keys`; of a
+// latency, `scale` / that median.
 struct Ceiling {
   Keys keys;
   double scale = 1.0;
@@ -35,9 +39,16 @@ struct Ceiling {
 struct Quantity {
   std::string metric;         // "updates_per_second", "seconds", ...
   double per_unit = 1.0;      // of it, in one unit of the case's work
-  std::vector<Ceiling> caps;  // the limit is the smallest; empty: no limit is known
+  std::vector<Ceiling> caps;  // the limit is the tightest; empty: no limit is known
   // What is done for one of it: FLOP of products, samples of a batch. 0: not told.
   double flop = 0.0, samples = 0.0;
+};
+
+// A whole training of one seed.
+struct SeedRun {
+  std::map<std::string, double> values;  // by metric
+  double final_return = 0.0;             // of its final policy; NaN: it diverged
+  bool solved = true;                    // else the values are those of a run that ended in vain
 };
 
 struct Case {
@@ -47,6 +58,10 @@ struct Case {
   std::string group;
   std::function<std::unique_ptr<Work>()> prepare;  // throws Error
   std::string not_measured = {};                   // why it cannot be, known before; else empty
+  // In place of `prepare`, of cases whose repeats are the seeds 1, 2, ...: gives nothing where the
+  // flag was set before its end. Throws Error.
+  std::function<std::optional<SeedRun>(int64_t, const std::atomic<bool>&)> run_seed = {};
+  int seeds = 0;
 };
 
 // One row of the report.
@@ -59,10 +74,14 @@ struct Row {
   double limit = 0.0;                // 0: none
   std::string limit_from = {};       // the machine's row that it comes from
   double flop = 0.0, samples = 0.0;  // as its quantity's
+  std::vector<double> returns = {};  // of a case with seeds: each one's final policy's
+  int unsolved = 0;                  // of them
 };
 
-// Less is better for it.
-inline bool is_latency(const std::string& metric) { return metric == "seconds"; }
+// Less is better for it: "seconds", "seconds_until_solved", "steps_until_solved", ...
+inline bool is_latency(const std::string& metric) {
+  return metric.rfind("seconds", 0) == 0 || metric == "steps_until_solved";
+}
 
 // Whether `keys` has every key of `part` with the same value.
 bool has_keys(const Keys& keys, const Keys& part);

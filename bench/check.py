@@ -146,7 +146,11 @@ UNITS = {
     "env_steps_per_second": "steps/s",
     "updates_per_second": "updates/s",
     "updates_per_second_per_agent": "updates/s of an agent",
-    "seconds": "s"
+    "seconds": "s",
+    "seconds_from_start": "s from the process's start",
+    "seconds_until_solved": "s until solved",
+    "seconds_until_solved_with_evaluation": "s until solved, evaluation among them",
+    "steps_until_solved": "steps until solved"
 }
 
 

@@ -116,6 +116,9 @@ std::vector<Case> selected_cases(const BenchOptions& o, const Target& target) {
     for (Case& c : suite_cases(suite, target)) cases.push_back(std::move(c));
   }
   cases = apply_filter(parse_filter(o.filters), std::move(cases));
+  for (Case& c : cases) {
+    if (o.repeats > 0 && c.seeds > 0) c.seeds = o.repeats;
+  }
   std::vector<Case> needed;
   for (Case& machine : machine_cases(target)) {
     const auto same = [&](const Case& c) { return c.keys == machine.keys; };

@@ -112,6 +112,40 @@ void run_group(std::vector<Running>& group, const Effort& effort) {
   }
 }
 
+// The cases' seeds by turns.
+void run_seeds(const std::vector<Case*>& group, const std::atomic<bool>& stop,
+               std::vector<std::vector<Row>>& rows) {
+  int most = 0;
+  for (size_t i = 0; i < group.size(); ++i) {
+    most = std::max(most, group[i]->seeds);
+    for (const Quantity& q : group[i]->quantities) {
+      rows[i].push_back({group[i]->keys});
+      rows[i].back().keys["metric"] = q.metric;
+      rows[i].back().caps = q.caps;
+    }
+  }
+  for (int seed = 1; seed <= most && !stop; ++seed) {
+    for (size_t i = 0; i < group.size() && !stop; ++i) {
+      if (seed > group[i]->seeds) continue;
+      const auto run = group[i]->run_seed(seed, stop);
+      if (!run) break;
+      for (Row& row : rows[i]) {
+        row.values.push_back(run->values.at(row.keys["metric"]));
+        row.returns.push_back(run->final_return);
+        row.unsolved += run->solved ? 0 : 1;
+      }
+    }
+  }
+  for (size_t i = 0; i < group.size(); ++i) {
+    for (Row& row : rows[i]) {
+      if (row.values.size() < static_cast<size_t>(group[i]->seeds)) {
+        row.not_measured = "stopped before all seeds were done";
+      }
+      row.statistics = statistics_of(row.values);
+    }
+  }
+}
+
 std::vector<Row> rows_of(const Running& r) {
   std::vector<Row> rows;
   for (const Quantity& q : r.measured->quantities) {
@@ -146,14 +180,23 @@ std::vector<Row> measure(std::vector<Case> cases, const Effort& effort,
   std::vector<std::vector<Row>> rows(cases.size());
   for (const std::string& name : order) {
     std::vector<Running> group;
-    std::vector<size_t> places;
+    std::vector<Case*> seeds;
+    std::vector<size_t> places, seed_places;
     for (size_t i = 0; i < cases.size(); ++i) {
       if (cases[i].group != name) continue;
+      if (cases[i].run_seed) {
+        seeds.push_back(&cases[i]);
+        seed_places.push_back(i);
+        continue;
+      }
       group.push_back({&cases[i], &stop, nullptr, cases[i].not_measured});
       places.push_back(i);
     }
     if (!stop) progress(name);
-    run_group(group, effort);
+    if (!group.empty()) run_group(group, effort);
+    std::vector<std::vector<Row>> seed_rows(seeds.size());
+    run_seeds(seeds, stop, seed_rows);
+    for (size_t i = 0; i < seeds.size(); ++i) rows[seed_places[i]] = std::move(seed_rows[i]);
     for (size_t i = 0; i < group.size(); ++i) {
       rows[places[i]] = rows_of(group[i]);
       cases[places[i]].prepare = nullptr;  // may hold memory
@@ -175,8 +218,10 @@ void set_limits(std::vector<Row>& rows) {
         }
       }
       if (highest == nullptr) continue;
-      const double limit = highest->statistics.median * ceiling.scale;
-      if (row.limit == 0.0 || limit < row.limit) {
+      const bool latency = is_latency(row.keys.value("metric", ""));
+      const double rate = highest->statistics.median;
+      const double limit = latency ? ceiling.scale / rate : rate * ceiling.scale;
+      if (row.limit == 0.0 || (latency ? limit > row.limit : limit < row.limit)) {
         row.limit = limit;
         row.limit_from = row_text(highest->keys);
       }

@@ -26,7 +26,7 @@ std::vector<Row> measure(std::vector<Case> cases, const Effort& effort,
                          const std::function<void(const std::string&)>& progress);
 
 // Fills limit and limit_from of each row from those of `rows` that its `caps` name: of several that
-// fit one ceiling the highest, of several ceilings the lowest.
+// fit one ceiling the highest, of several ceilings the tightest.
 void set_limits(std::vector<Row>& rows);
 
 }  // namespace pendula

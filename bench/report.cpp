@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 #include <set>
 
 namespace pendula {
@@ -54,6 +55,9 @@ void print_suite(const std::vector<const Row*>& rows, std::ostream& out) {
   const bool flop = told(&Row::flop), samples = told(&Row::samples);
   if (flop) columns.push_back("FLOP/s");
   if (samples) columns.push_back("samples/s");
+  const bool returns =
+      std::any_of(rows.begin(), rows.end(), [](const Row* row) { return !row->returns.empty(); });
+  if (returns) columns.insert(columns.end(), {"seeds", "unsolved", "return", "worst"});
   Table table(columns);
   for (const Row* row : rows) {
     const std::string what = row_text(without(row->keys, common));
@@ -75,6 +79,18 @@ void print_suite(const std::vector<const Row*>& rows, std::ostream& out) {
                                       limit ? fmt::format("{:.1f}%", percent_of_limit(*row)) : ""};
     if (flop) cells.push_back(rate(row->flop));
     if (samples) cells.push_back(rate(row->samples));
+    if (!row->returns.empty()) {
+      const double n = static_cast<double>(row->returns.size());
+      const double sum = std::accumulate(row->returns.begin(), row->returns.end(), 0.0);
+      // Not min_element, which would pass over a NaN.
+      const double worst =
+          std::accumulate(row->returns.begin(), row->returns.end(), row->returns.front(),
+                          [](double a, double b) { return std::isnan(a) || a < b ? a : b; });
+      cells.push_back(fmt::format("{}", row->returns.size()));
+      cells.push_back(fmt::format("{}", row->unsolved));
+      cells.push_back(fmt::format("{:.1f}", sum / n));
+      cells.push_back(fmt::format("{:.1f}", worst));
+    }
     table.add(cells);
   }
   table.print(out);
@@ -93,6 +109,8 @@ bool is_figure(const std::string& key) {
                                                 "percent_of_limit",
                                                 "flop_per_second",
                                                 "samples_per_second",
+                                                "returns",
+                                                "unsolved",
                                                 "not_measured"};
   return figures.count(key) > 0;
 }
@@ -144,6 +162,10 @@ ordered_json report_json(const ordered_json& machine, const std::vector<Row>& ro
       }
       if (row.flop > 0.0) r["flop_per_second"] = row.flop * row.statistics.median;
       if (row.samples > 0.0) r["samples_per_second"] = row.samples * row.statistics.median;
+      if (!row.returns.empty()) {
+        r["returns"] = row.returns;  // NaN becomes null
+        r["unsolved"] = row.unsolved;
+      }
     }
     all.push_back(std::move(r));
   }

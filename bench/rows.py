@@ -9,7 +9,7 @@ import math
 import re
 
 VALUES = ("repeats", "median", "min", "max", "spread", "limit", "limit_from", "percent_of_limit",
-          "flop_per_second", "samples_per_second", "not_measured")
+          "flop_per_second", "samples_per_second", "returns", "unsolved", "not_measured")
 NUMBERS = ("median", "min", "max")  # in every row
 LIMITS = ("limit", "percent_of_limit")  # in a row that has a limit
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "bench/population_suites.h"
+#include "bench/race_suite.h"
 #include "bench/training_suites.h"
 #include "host/error.h"
 #include "host/suggest.h"
@@ -10,8 +11,8 @@
 namespace pendula {
 
 const std::vector<std::string>& suite_names() {
-  static const std::vector<std::string> names = {"machine", "env",        "rollout",    "update",
-                                                 "train",   "population", "small-batch"};
+  static const std::vector<std::string> names = {"machine", "env",        "rollout",     "update",
+                                                 "train",   "population", "small-batch", "race"};
   return names;
 }
 
@@ -29,6 +30,7 @@ std::vector<Case> suite_cases(const std::string& suite, const Target& target) {
   if (suite == "train") return train_cases(target);
   if (suite == "population") return population_cases(target);
   if (suite == "small-batch") return small_batch_cases(target);
+  if (suite == "race") return race_cases(target);
   throw Error(ExitCode::kUsage, unknown_suite(suite));
 }
 

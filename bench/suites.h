@@ -19,8 +19,8 @@ struct Target {
   Sizes sizes = Sizes::kFull;
 };
 
-// "machine", "env", "rollout", "update", "train", "population", "small-batch": the order of the
-// report.
+// "machine", "env", "rollout", "update", "train", "population", "small-batch", "race": the order of
+// the report.
 const std::vector<std::string>& suite_names();
 
 // The answer to a word that is no suite.

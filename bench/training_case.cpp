@@ -19,35 +19,8 @@ double actor_flop(const Config& c) {
   const EnvironmentInfo& env = *find_environment(c.env.id);
   return forward_flop(layer_sizes(env.obs_dim, c.actor.hidden, env.action_dim));
 }
-double batch_flop(const Config& c) {
-  const EnvironmentInfo& env = *find_environment(c.env.id);
-  return static_cast<double>(c.ddpg.batch_size) *
-         update_flop(env.obs_dim, env.action_dim, c.actor.hidden, c.critic.hidden);
-}
 double record_bytes(const Config& c) {
   return 4.0 * make_plan(c, *find_environment(c.env.id), 4).plan.record_size;
-}
-
-// The machine's rate of products of that shape, times `scale`: OpenBLAS's, each thread with
-// products of its own, or the GPU's peak at that precision.
-Ceiling product_ceiling(const Target& t, const ProductShape& s, int threads,
-                        const std::string& precision, double scale) {
-  Ceiling ceiling;
-  ceiling.keys["suite"] = "machine";
-  ceiling.keys["backend"] = t.backend;
-  ceiling.keys["metric"] = "flop_per_second";
-  if (t.backend == "cuda") {
-    ceiling.keys["case"] = precision == "fp32" ? "fma" : "tensor_" + precision;
-    ceiling.scale = scale;
-    return ceiling;
-  }
-  ceiling.keys["case"] = "sgemm";
-  ceiling.keys["m"] = s.m;
-  ceiling.keys["n"] = s.n;
-  ceiling.keys["k"] = s.k;
-  ceiling.keys["threads"] = threads;
-  ceiling.scale = scale;
-  return ceiling;
 }
 
 // The machine's rate of writing to memory, as the triad or the copy says: one record per step.
@@ -154,6 +127,32 @@ Case make_case(const Target& t, const Plain& p, int threads, const std::string& 
 }
 
 }  // namespace
+
+Ceiling product_ceiling(const Target& t, const ProductShape& s, int threads,
+                        const std::string& precision, double scale) {
+  Ceiling ceiling;
+  ceiling.keys["suite"] = "machine";
+  ceiling.keys["backend"] = t.backend;
+  ceiling.keys["metric"] = "flop_per_second";
+  if (t.backend == "cuda") {
+    ceiling.keys["case"] = precision == "fp32" ? "fma" : "tensor_" + precision;
+    ceiling.scale = scale;
+    return ceiling;
+  }
+  ceiling.keys["case"] = "sgemm";
+  ceiling.keys["m"] = s.m;
+  ceiling.keys["n"] = s.n;
+  ceiling.keys["k"] = s.k;
+  ceiling.keys["threads"] = threads;
+  ceiling.scale = scale;
+  return ceiling;
+}
+
+double batch_flop(const Config& c) {
+  const EnvironmentInfo& env = *find_environment(c.env.id);
+  return static_cast<double>(c.ddpg.batch_size) *
+         update_flop(env.obs_dim, env.action_dim, c.actor.hidden, c.critic.hidden);
+}
 
 Config base_config(const std::vector<int64_t>& hidden, Sizes sizes) {
   Config c;

@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "bench/network.h"
 #include "bench/suites.h"
 #include "host/config.h"
 
@@ -24,6 +25,14 @@ struct Plain {
   std::vector<std::string> precisions = {"fp32", "tf32"};  // on a GPU
   double call_seconds = 0.005;                             // see BackendRun
 };
+
+// The machine's rate of products of that shape, times `scale`: OpenBLAS's, each thread with
+// products of its own, or the GPU's peak at that precision.
+Ceiling product_ceiling(const Target& target, const ProductShape& shape, int threads,
+                        const std::string& precision, double scale);
+
+// FLOP of an update of one agent.
+double batch_flop(const Config& config);
 
 // The config that all suites begin with: Pendulum, Adam, a network `hidden` twice.
 Config base_config(const std::vector<int64_t>& hidden, Sizes sizes);

@@ -325,7 +325,8 @@ std::vector<KeySpec> data_keys() {
                  "noise.sigma", "noise.sigma_final", "noise.sigma_ladder", "noise.epsilon"},
                 "the hyperparameters that an agent changes after it has copied another's"),
       maybe_number("/stop/eval_return", FIELD(stop.eval_return), Range{}, "",
-                   "stop when the mean return of an evaluation reaches this; null: never"),
+                   "stop when the mean return of an evaluation reaches this, and that over "
+                   "eval.final_episodes of the same policy, too; null: never"),
       maybe_number("/stop/seconds", FIELD(stop.seconds), above(0, 1e9), "s",
                    "stop after this much wall time; null: never"),
       key_of("/result", KeyType::kObject, FIELD(result), "",

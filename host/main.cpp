@@ -343,8 +343,9 @@ int run(int argc, char** argv) {
       "  pendula bench population --filter network=2x64,agents=1|64\n"
       "  pendula bench update --filter network=2x64,batch=100 --json mine.json\n"
       "  pendula bench --compare before.json after.json\n");
-  bench_cmd->add_option("SUITE", b.suites,
-                        "machine, env, rollout, update, train, population, small-batch (all)");
+  bench_cmd->add_option(
+      "SUITE", b.suites,
+      "machine, env, rollout, update, train, population, small-batch, race (all)");
   bench_cmd->add_option("--filter", b.filters, "Rows to measure: KEY=VALUE,KEY=VALUE|VALUE,...")
       ->allow_extra_args(false);
   bench_cmd->add_option("--json", b.json, "Write the report to this file too; - for stdout alone")
@@ -359,7 +360,9 @@ int run(int argc, char** argv) {
       ->delimiter(',')
       ->allow_extra_args(false)
       ->check(CLI::Range(1, 1024));
-  bench_cmd->add_option("--repeats", b.repeats, "Repeats of each case (11)")
+  bench_cmd
+      ->add_option("--repeats", b.repeats,
+                   "Repeats of each case (11); of the suite race the seeds (20)")
       ->check(CLI::Range(1, 1000));
   bench_cmd
       ->add_option("--seconds", b.seconds,

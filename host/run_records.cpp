@@ -34,6 +34,7 @@ ordered_json result_record(const Config& config, const RunEnd& end,
   result["time/total_timesteps"] = end.timesteps;
   result["time/updates"] = end.updates;
   result["time/time_elapsed"] = end.seconds;
+  result["time/evaluation"] = end.evaluation_seconds;
   result["seed"] = config.seed;
   result["stopped_by"] = end.reason;
   if (config.agents > 1) {

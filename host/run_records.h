@@ -19,7 +19,8 @@ struct RunEnd {
   std::string reason;  // the config's key that stopped it
   uint64_t timesteps;
   uint64_t updates;
-  double seconds;  // wall time of this process's training
+  double seconds;             // wall time of this process's training
+  double evaluation_seconds;  // of it, that evaluations and saving the best policy took
 };
 
 // rows: those of the last evaluation, one per agent (RunLog::rows()); summary: over the agents.

@@ -68,8 +68,10 @@ class Training {
         if (!evaluate(config_.eval.episodes)) break;
         progress_.evaluated(state_);
         evaluation_due_ = false;
-        if (config_.stop.eval_return && *state_.eval_return >= *config_.stop.eval_return) {
-          return finish("stop.eval_return");
+        if (reached_return()) {
+          attempt([&] { save(); });  // first: a kill while evaluating costs little
+          if (!evaluate(config_.eval.final_episodes)) break;
+          if (reached_return()) return finish("stop.eval_return");
         }
       }
       if (signals_.flag()) break;
@@ -77,8 +79,10 @@ class Training {
         attempt([&] { save(); });
         checkpoint_due_ = false;
       }
-      if (iteration_ >= last_) return finish("total_timesteps");
-      if (config_.stop.seconds && seconds() >= *config_.stop.seconds) return finish("stop.seconds");
+      if (iteration_ >= last_) return evaluate_and_finish("total_timesteps");
+      if (config_.stop.seconds && seconds() >= *config_.stop.seconds) {
+        return evaluate_and_finish("stop.seconds");
+      }
       if (exploit_due_) exploit_and_explore();
       const uint64_t before = iteration_;
       const RunResult r = backend_->run(next_boundary(), signals_.flag());
@@ -99,8 +103,14 @@ class Training {
   }
 
  private:
+  // Of this process's training so far.
   double seconds() const {
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count();
+  }
+
+  // Whether the last evaluation reached the return at which to stop.
+  bool reached_return() const {
+    return config_.stop.eval_return && *state_.eval_return >= *config_.stop.eval_return;
   }
 
   // Whether the current iteration ends an interval of so many environment steps; 0: never.
@@ -152,6 +162,7 @@ class Training {
 
   // Evaluates, writes the rows, keeps the best. False where a signal came first.
   bool evaluate(int64_t episodes) {
+    const double begin = seconds();
     const Evaluation evaluation = backend_->evaluate(episodes, signals_.flag());
     if (evaluation.returns.empty()) return false;
     const double mean =
@@ -163,6 +174,7 @@ class Training {
       info["eval/mean_reward"] = mean;
       attempt([&] { save_checkpoint(run_.best(), backend_->tensors(), *backend_, false, info); });
     }
+    evaluating_ += seconds() - begin;
     return true;
   }
 
@@ -224,14 +236,20 @@ class Training {
     return {ExitCode::kDiverged, run_.path(), nullptr};
   }
 
-  TrainOutcome finish(const std::string& reason) {
-    std::string unsaved =
-        failure_of([&] { save(); });  // first: a kill while evaluating costs little
+  TrainOutcome evaluate_and_finish(const std::string& reason) {
+    // Tried again by finish(), which tells a failure.
+    failure_of([&] { save(); });
     if (!evaluate(config_.eval.final_episodes)) return stopped();
+    return finish(reason);
+  }
+
+  // The last evaluation was the final one.
+  TrainOutcome finish(const std::string& reason) {
+    std::string unsaved = failure_of([&] { save(); });  // nothing, where it has been saved
     progress_.finish(state_);
-    const ordered_json result =
-        result_record(config_, {reason, iteration_ * steps_, state_.updates, seconds()},
-                      log_.rows(), log_.summary());
+    const ordered_json result = result_record(
+        config_, {reason, iteration_ * steps_, state_.updates, seconds(), evaluating_}, log_.rows(),
+        log_.summary());
     if (unsaved.empty()) unsaved = failure_of([&] { run_.write_result(result); });
     if (unsaved.empty()) return {signals_.exit_code(), run_.path(), result};
     tell_unsaved("the run came to its end", unsaved, run_.path());
@@ -253,6 +271,7 @@ class Training {
   uint64_t last_ = 0;              // iterations of the whole run
   std::optional<uint64_t> saved_;  // the iteration of the newest checkpoint, where it is whole
   double best_ = -std::numeric_limits<double>::infinity();
+  double evaluating_ = 0;  // seconds of evaluations and of what they keep
   bool evaluation_due_ = false;
   bool checkpoint_due_ = false;
   bool exploit_due_ = false;

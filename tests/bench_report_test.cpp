@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <limits>
+#include <regex>
 #include <sstream>
 
 #include "bench/compare.h"
@@ -106,6 +107,15 @@ TEST(BenchReport, JsonHasTheKeysAndNoOthers) {
                                  {"flop_per_second", 180.0},
                                  {"samples_per_second", 9000.0}};
   EXPECT_EQ(j["rows"][0], expected);
+  Row seeds = measured_row("seconds_until_solved", {0.5, 0.25}, 0.0);
+  seeds.returns = {-150.0, std::nan("")};
+  seeds.unsolved = 1;
+  const ordered_json race = report_json({}, {seeds})["rows"][0];
+  EXPECT_EQ(ordered_json::parse(race.dump())["returns"], ordered_json({-150.0, nullptr}));
+  EXPECT_EQ(race["unsolved"], 1);
+  std::ostringstream table;
+  print_table({}, {seeds}, table);
+  EXPECT_TRUE(std::regex_search(table.str(), std::regex("2 +1 +nan +nan\\n"))) << table.str();
   EXPECT_EQ(j["rows"][1]["percent_of_limit"], 50.0);  // half as fast as it could be
   EXPECT_EQ(j["rows"][2]["not_measured"], "no library");
   EXPECT_FALSE(j["rows"][2].contains("median"));
@@ -178,6 +188,8 @@ TEST(BenchCompare, ARegressionIsOverFivePercentAndOverTheNoise) {
 TEST(BenchCompare, OfSecondsLessIsBetter) {
   EXPECT_EQ(verdict(1.0, 1.1, 0.0, "seconds"), Verdict::kSlower);
   EXPECT_EQ(verdict(1.0, 0.9, 0.0, "seconds"), Verdict::kFaster);
+  EXPECT_EQ(verdict(1.0, 1.1, 0.0, "seconds_until_solved"), Verdict::kSlower);
+  EXPECT_EQ(verdict(1.0, 1.1, 0.0, "steps_until_solved"), Verdict::kSlower);
   const auto all =
       compare_reports(report_of({1.0}, 0.0, "seconds"), report_of({2.0}, 0.0, "seconds"), "a", "b");
   EXPECT_EQ(all[0].ratio, 0.5);
@@ -238,8 +250,10 @@ TEST(BenchSuites, RowsAreToldApart) {
         for (const char* key : {"case", "backend", "threads"}) EXPECT_TRUE(c.keys.contains(key));
         for (const Keys& other : all) EXPECT_NE(c.keys, other);
         all.push_back(c.keys);
-        const bool limits = suite != "machine";
-        for (const Quantity& q : c.quantities) EXPECT_EQ(q.caps.empty(), !limits);
+        for (const Quantity& q : c.quantities) {
+          const bool none = suite == "machine" || (suite == "race" && q.metric != "seconds");
+          EXPECT_EQ(q.caps.empty(), none) << c.keys << q.metric;
+        }
       }
     }
   }

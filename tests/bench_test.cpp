@@ -236,6 +236,12 @@ TEST(BenchLimits, TheLowestCeilingOfTheHighestRows) {
   EXPECT_EQ(rows[0].limit, 50.0);
   EXPECT_EQ(rows[0].limit_from, "sgemm threads=2");
   EXPECT_EQ(rows[1].limit, 0.0);
+  rows[0].keys["metric"] = "seconds";  // of 6,000 units; the slowest ceiling counts
+  for (Ceiling& ceiling : rows[0].caps) ceiling.scale = 6000.0;
+  rows[0].limit = 0.0;
+  set_limits(rows);
+  EXPECT_EQ(rows[0].limit, 100.0);
+  EXPECT_EQ(rows[0].limit_from, "triad threads=2");
   rows[0].caps = {{{{"suite", "machine"}, {"case", "absent"}}, 1.0}};
   rows[0].limit = 0.0;
   set_limits(rows);

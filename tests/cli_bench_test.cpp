@@ -89,12 +89,19 @@ TEST_F(CliBenchTest, ATinyRunOfEverySuite) {
       EXPECT_EQ(samples, row["batch"].get<double>()) << row;
       EXPECT_GT(row["flop_per_second"].get<double>(), 0.0) << row;
     }
+    if (row["suite"] == "race") {
+      EXPECT_EQ(row["returns"].size(), 2u) << row;
+      EXPECT_LT(row["returns"][0],
+                row["case"] == "fixed" || row["case"] == "pendulum" ? 0.0 : 500.0);
+      EXPECT_EQ(row["unsolved"], row["case"] == "fixed" ? 0 : 2) << row;
+      continue;
+    }
     if (row["suite"] == "machine" || (row["suite"] != "env" && !openblas)) continue;
     EXPECT_GT(row["limit"].get<double>(), 0.0) << row;
     EXPECT_NEAR(row["percent_of_limit"].get<double>(),
                 100.0 * row["median"].get<double>() / row["limit"].get<double>(), 1e-9);
   }
-  EXPECT_EQ(suites.size(), 7u);
+  EXPECT_EQ(suites.size(), 8u);
 }
 
 TEST_F(CliBenchTest, JsonAloneOnStandardOutput) {
@@ -178,6 +185,42 @@ TEST_F(CliBenchTest, ASignalEndsTheMeasurementAndKeepsWhatIsDone) {
   }
   EXPECT_GT(done, 0);
   EXPECT_GT(stopped, 0);
+}
+
+// Whole trainings: times without evaluation are shorter, and the seeds are 1 and 2 whatever was
+// measured of them.
+TEST_F(CliBenchTest, ARaceTellsTimesBesideReturns) {
+  const std::vector<std::string> race = {
+      "bench",     "race", "--tiny",  "--device", "cpu",           "--threads", "1",
+      "--repeats", "2",    "--quiet", "--filter", "case=pendulum", "--json"};
+  const auto with = [&](std::vector<std::string> more) {
+    std::vector<std::string> all = race;
+    all.insert(all.end(), more.begin(), more.end());
+    return all;
+  };
+  ASSERT_EQ(run(with({"a.json"})).code, 0);
+  ASSERT_EQ(run(with({"b.json", "--filter", "metric=steps_until_solved"})).code, 0);
+  const nlohmann::json a = read_json(path("a.json"))["rows"], b = read_json(path("b.json"))["rows"];
+  ASSERT_EQ(a.size(), 3u);
+  EXPECT_EQ(a[0]["metric"], "seconds_until_solved");
+  EXPECT_EQ(a[1]["metric"], "seconds_until_solved_with_evaluation");
+  EXPECT_LT(a[0]["max"], a[1]["max"]);
+  EXPECT_EQ(a[2]["median"], 1264.0);  // the last iteration of 16 environments
+  EXPECT_NE(a[0]["returns"][0], a[0]["returns"][1]);
+  ASSERT_EQ(b.size(), 1u);
+  for (const char* key : {"median", "returns"}) EXPECT_EQ(b[0][key], a[2][key]);
+}
+
+TEST_F(CliBenchTest, ASignalEndsARaceAndItsTraining) {
+  Child child{{"bench", "race", "--device", "cpu", "--threads", "1", "--filter", "case=fixed",
+               "--json", "a.json"}};
+  child.await = "bench: race fixed";
+  child.signals = {{0.3, SIGTERM}};
+  const Output o = run(child);
+  EXPECT_EQ(o.code, 143) << o.err;
+  for (const nlohmann::json& row : read_json(path("a.json"))["rows"]) {
+    EXPECT_EQ(row["not_measured"], "stopped before all seeds were done");
+  }
 }
 
 // The report replaces a file, where a link points, and nothing that is not a file.

@@ -71,7 +71,8 @@ TEST_F(CliRunTest, MetricsHaveTheNamesThatPeopleGrepFor) {
   EXPECT_EQ(result["eval/std_reward"], evaluations.back()["eval/std_reward"]);
   EXPECT_EQ(result["time/total_timesteps"], 4000);
   EXPECT_EQ(result["time/updates"], 1800);
-  EXPECT_GT(result["time/time_elapsed"], 0.0);
+  EXPECT_GT(result["time/evaluation"], 0.0);
+  EXPECT_GT(result["time/time_elapsed"], result["time/evaluation"]);
   EXPECT_EQ(result["stopped_by"], "total_timesteps");
 }
 
@@ -111,6 +112,25 @@ TEST_F(CliRunTest, StopsEarlyWhereToldTo) {
   const fs::path good = train({"stop.eval_return=-1e6", "total_timesteps=100000"});
   EXPECT_EQ(read_json(good / "result.json")["stopped_by"], "stop.eval_return");
   EXPECT_EQ(read_json(good / "result.json")["time/total_timesteps"], 800);
+  // One episode is not enough: all of the final evaluation must reach it as well.
+  const fs::path sure = train(
+      {"stop.eval_return=-1000", "eval.interval=80", "eval.episodes=1", "total_timesteps=20000"});
+  const nlohmann::json result = read_json(sure / "result.json");
+  EXPECT_EQ(result["stopped_by"], "stop.eval_return");
+  EXPECT_GE(result["eval/mean_reward"].get<double>(), -1000.0);
+  int refuted = 0;
+  int64_t reached = -1;  // the step of the last evaluation of one episode that reached it
+  for (const auto& row : read_rows(sure / "eval.jsonl")) {
+    const int64_t step = row["time/total_timesteps"];
+    const bool enough = row["eval/mean_reward"].get<double>() >= -1000.0;
+    if (row["eval/episodes"] == 1) {
+      if (enough) reached = step;
+    } else {
+      EXPECT_EQ(step, reached) << "only where one episode reached it";
+      refuted += enough ? 0 : 1;
+    }
+  }
+  EXPECT_GT(refuted, 0);
   const fs::path late = train({"stop.seconds=0.2", "total_timesteps=1000000000"});
   EXPECT_EQ(read_json(late / "result.json")["stopped_by"], "stop.seconds");
 }
