@@ -29,6 +29,21 @@ CRITERIA = {
     "cartpole-massive-65536": Criterion(20, LENGTH, 475, 19),
     "cartpole-swingup": Criterion(20, UPRIGHT, 0.95, 18),
 }
+# Where the hyperparameters of a shipped config come from.
+STUDY = "a study: [bench/results/tune/{0}.md](../bench/results/tune/{0}.md), rounded"
+RECIPES = {
+    "pendulum": STUDY.format("pendulum"),
+    "cartpole": STUDY.format("cartpole"),
+    "cartpole-swingup": STUDY.format("cartpole-swingup"),
+    "pendulum-zoo": "RL Zoo's for DDPG: not searched, it is there to be compared with theirs",
+    "pendulum-paper": "Lillicrap et al. (2015): not searched, it is there to be compared with theirs",
+    "pendulum-wide": "by hand: not searched, it is there for its size, an actor of 1000-500-200",
+    "pendulum-massive": "by hand: its study wants a GPU, for which it is made",
+    "pendulum-massive-65536": "by hand, from `pendulum-massive`: the same",
+    "cartpole-massive": "by hand: its study wants a GPU, for which it is made",
+    "cartpole-massive-65536": "by hand, from `cartpole-massive`: the same",
+    "pendulum-sweep": "it is a search itself: [bench/results/sweep](../bench/results/sweep/README.md)",
+}
 WORDS = {RETURN: "return", LENGTH: "episode length", UPRIGHT: "upright"}
 
 

@@ -6,6 +6,8 @@ import pathlib
 import re
 
 import learning
+import peer_docs
+import race_docs
 
 FOLDER = pathlib.PurePath("bench/results/learning")
 PAGE = pathlib.PurePath("docs/results.md")
@@ -135,12 +137,20 @@ def row(report):
     return "| " + " | ".join(map(str, cells)) + " |"
 
 
-def page(reports):
-    """docs/results.md. reports: {stem: report}."""
+def recipes():
+    lines = [f"| `{stem}` | {text} |" for stem, text in sorted(learning.RECIPES.items())]
+    return "\n".join(["## Where the hyperparameters come from", "",
+                      "`scripts/tune CONFIG` makes a study: the objective is the time to solve, with a penalty for the worst seed.",
+                      "", "| config | hyperparameters |", "|---|---|", *lines]) + "\n"
+
+
+def page(reports, beside=""):
+    """docs/results.md. reports: {stem: report}; beside: the sections about races."""
     lines = ["| config | environments | measure | seeds | mean | IQM | worst | criterion | met? | steps | wall time | "
              "machine | date |", "|---" * 13 + "|"]
     lines += [row(report) for _, report in sorted(reports.items())]
-    text = HEAD + "\n" + "\n".join(lines) + "\n\n" + THEIRS + "\n## Curves\n"
+    text = HEAD + "\n" + "\n".join(lines) + "\n\n" + recipes() + "\n" + beside + THEIRS + \
+        "\n## Curves\n"
     for stem, report in sorted(reports.items()):
         words = learning.WORDS[report["curve"]["metric"]]
         text += (f"\n### {stem}\n\n{report['verdict']['said'].capitalize()}.\n\n"
@@ -206,7 +216,8 @@ def load(root):
 def documents(root):
     """{path: text} of what the reports say, the page and the configs."""
     reports = load(root)
-    texts = {root / PAGE: page(reports)}
+    beside = race_docs.section(root) + "\n" + peer_docs.section(root) + "\n"
+    texts = {root / PAGE: page(reports, beside)}
     for stem, report in reports.items():
         path = root / "configs" / f"{stem}.json"
         if path.exists():
