@@ -75,7 +75,10 @@ Comparison compare_rows(const ordered_json& a, const ordered_json& b) {
   c.noise = figure(a, "spread") + figure(b, "spread");
   const double margin = std::max(kRegression, c.noise);
   const auto good = [](double x) { return x > 0.0 && std::isfinite(x); };
-  if (!good(before) || !good(after) || !(c.noise >= 0.0 && std::isfinite(c.noise))) {
+  const double vain = figure(b, "unsolved") - figure(a, "unsolved");  // NaN where there are none
+  if (vain > 0.0) {
+    c.verdict = Verdict::kSlower;
+  } else if (!good(before) || !good(after) || !(c.noise >= 0.0 && std::isfinite(c.noise))) {
     c.verdict = Verdict::kNotFinite;
   } else if (c.ratio < 1.0 - margin) {
     c.verdict = Verdict::kSlower;

@@ -115,6 +115,7 @@ void run_group(std::vector<Running>& group, const Effort& effort) {
 // The cases' seeds by turns.
 void run_seeds(const std::vector<Case*>& group, const std::atomic<bool>& stop,
                std::vector<std::vector<Row>>& rows) {
+  std::vector<std::string> failures(group.size());
   int most = 0;
   for (size_t i = 0; i < group.size(); ++i) {
     most = std::max(most, group[i]->seeds);
@@ -126,9 +127,14 @@ void run_seeds(const std::vector<Case*>& group, const std::atomic<bool>& stop,
   }
   for (int seed = 1; seed <= most && !stop; ++seed) {
     for (size_t i = 0; i < group.size() && !stop; ++i) {
-      if (seed > group[i]->seeds) continue;
-      const auto run = group[i]->run_seed(seed, stop);
-      if (!run) break;
+      if (seed > group[i]->seeds || !failures[i].empty()) continue;
+      std::optional<SeedRun> run;
+      try {
+        run = group[i]->run_seed(seed, stop);
+      } catch (const Error& error) {  // the other cases go on
+        failures[i] = error.what();
+      }
+      if (!run) continue;
       for (Row& row : rows[i]) {
         row.values.push_back(run->values.at(row.keys["metric"]));
         row.returns.push_back(run->final_return);
@@ -139,7 +145,7 @@ void run_seeds(const std::vector<Case*>& group, const std::atomic<bool>& stop,
   for (size_t i = 0; i < group.size(); ++i) {
     for (Row& row : rows[i]) {
       if (row.values.size() < static_cast<size_t>(group[i]->seeds)) {
-        row.not_measured = "stopped before all seeds were done";
+        row.not_measured = failures[i].empty() ? "stopped before all seeds were done" : failures[i];
       }
       row.statistics = statistics_of(row.values);
     }

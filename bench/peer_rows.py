@@ -72,6 +72,13 @@ def joined(rows, new):
     return list(rows.values())
 
 
+def note_failure(rows, failure, repeat):
+    """Says in the rows of the same program and work that repeat `repeat` failed, and why."""
+    for row in rows:
+        if group(row) == group(failure) and measured(row):
+            row["ended"] = f"repeat {repeat} and those behind it: {failure['not_measured']}"
+
+
 def merged(old, new):
     """The rows of a file with new ones. Those of one group are replaced together, unless none of the new
     ones was measured and an old one was."""

@@ -32,7 +32,10 @@ constexpr int kLookMilliseconds = 50;  // how often the stop flag is looked at
 class TemporaryFolder {
  public:
   TemporaryFolder() {
-    std::string name = (fs::temp_directory_path() / "pendula-race-XXXXXX").string();
+    std::error_code error;
+    const fs::path parent = fs::temp_directory_path(error);
+    if (error) throw_file_error("use", "the folder that TMPDIR names", error.value());
+    std::string name = (parent / "pendula-race-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) throw_file_error("create", name, errno);
     path_ = name;
   }
@@ -70,7 +73,13 @@ class Process {
       fail(error);
     }
   }
-  ~Process() { ::close(out_); }
+  ~Process() {
+    ::close(out_);
+    if (!awaited_) {  // something failed meanwhile
+      ::kill(pid_, SIGKILL);
+      ::waitpid(pid_, nullptr, 0);
+    }
+  }
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
 
@@ -94,11 +103,12 @@ class Process {
   }
 
   // Its exit code; of one that a signal killed 128 and the signal.
-  int wait() const {
+  int wait() {
     int status = 0;
     while (::waitpid(pid_, &status, 0) < 0) {
       if (errno != EINTR) fail(errno);
     }
+    awaited_ = true;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   }
 
@@ -111,6 +121,7 @@ class Process {
 
   int out_ = -1;
   pid_t pid_ = 0;
+  bool awaited_ = false;
 };
 
 }  // namespace
@@ -141,6 +152,8 @@ std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed,
   RaceResult r;
   r.wall = wall.count();
   if (code == static_cast<int>(ExitCode::kDiverged)) {
+    constexpr double kNever = std::numeric_limits<double>::infinity();
+    r.wall = r.training = r.steps = kNever;
     r.final_return = std::numeric_limits<double>::quiet_NaN();
     r.stopped_by = "divergence";
     return std::make_unique<RaceResult>(r);
@@ -153,7 +166,9 @@ std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed,
   r.training = said.at("time/time_elapsed");
   r.evaluation = said.at("time/evaluation");
   r.steps = said.at("time/total_timesteps");
-  r.final_return = said.at("eval/mean_reward");
+  const auto& reward = said.at("eval/mean_reward");
+  r.final_return = reward.is_number() ? reward.get<double>()  // null: it is not finite
+                                      : std::numeric_limits<double>::quiet_NaN();
   r.stopped_by = said.at("stopped_by");
   return std::make_unique<RaceResult>(r);
 }

@@ -24,7 +24,8 @@ struct RaceResult {
   double training = 0.0;    // of it, the training: without set-up, evaluations among it
   double evaluation = 0.0;  // of the training, evaluations and saving the best policy
   double steps = 0.0;
-  double final_return = 0.0;  // eval/mean_reward of the final policy; NaN: it diverged
+  double final_return = 0.0;  // eval/mean_reward of the final policy; NaN, and infinite times: it
+                              // diverged
   std::string stopped_by;     // the key that ended it: "stop.eval_return" where it was solved
 };
 

@@ -18,7 +18,7 @@ SOLVED = "-200 (`pendulum`), 475 (`cartpole`), 471 (`cartpole-swingup`)"
 
 
 def cell(row, key="median"):
-    return check.si(row[key]) + " s" if row and reports.is_positive(row.get(key)) else NOT_MEASURED
+    return check.si(row[key], "s") if row and reports.is_positive(row.get(key)) else NOT_MEASURED
 
 
 def lines_of(report):

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <thread>
 
 #include "bench/network.h"
 #include "bench/race.h"
@@ -17,7 +18,7 @@ namespace {
 
 // A recipe is solved when 256 episodes' mean reaches the return, and 4,096 confirm it.
 constexpr int kEpisodes = 256, kFinalEpisodes = 4096;
-constexpr int64_t kLooks = 100;  // evaluations over the config's whole length
+constexpr int64_t kLooks = 200;  // evaluations over the config's whole length
 constexpr int kSeeds = 20, kShortSeeds = 5;
 
 struct Recipe {
@@ -61,9 +62,9 @@ nlohmann::ordered_json fixed_config() {
 }
 
 Case make_case(const Target& t, const std::string& name, const Config& config, Race race,
-               const std::vector<std::string>& metrics) {
+               int threads, const std::vector<std::string>& metrics) {
   Case c;
-  c.keys = keys_of(t, name, config, race.threads);
+  c.keys = keys_of(t, name, config, threads);
   for (const std::string& metric : metrics) c.quantities.emplace_back().metric = metric;
   c.group = "race " + name;
   c.seeds = t.sizes == Sizes::kFull ? kSeeds : t.sizes == Sizes::kShort ? kShortSeeds : 1;
@@ -79,7 +80,8 @@ Case make_case(const Target& t, const std::string& name, const Config& config, R
                                                   {"seconds_until_solved", r->wall - r->evaluation},
                                                   {"seconds_until_solved_with_evaluation", r->wall},
                                                   {"steps_until_solved", r->steps}};
-    return SeedRun{values, r->final_return, !must_solve || r->stopped_by == "stop.eval_return"};
+    const bool solved = must_solve ? r->stopped_by == "stop.eval_return" : std::isfinite(r->wall);
+    return SeedRun{values, r->final_return, solved};
   };
   return c;
 }
@@ -90,7 +92,7 @@ Case fixed_case(const Target& t, const Config& config, const std::string& text, 
   race.overrides = {"eval.interval=0", fmt::format("eval.final_episodes={}", kFinalEpisodes)};
   if (t.sizes == Sizes::kTiny) race.overrides.push_back("total_timesteps=300");
   race.threads = threads;
-  Case c = make_case(t, "fixed", config, race, {"seconds", "seconds_from_start"});
+  Case c = make_case(t, "fixed", config, race, threads, {"seconds", "seconds_from_start"});
   // The arithmetic of the updates alone.
   const double updates = static_cast<double>(config.total_timesteps - config.replay.warmup_steps) *
                          config.ddpg.updates_per_step;
@@ -111,9 +113,11 @@ Case recipe_case(const Target& t, const Recipe& recipe, int threads) {
   if (t.sizes == Sizes::kTiny) {
     race.overrides.push_back(fmt::format("total_timesteps={}", config.replay.warmup_steps + 256));
   }
-  race.threads = threads;
+  // All cores: as many threads as are useful, as a user gets.
+  const bool all = threads == static_cast<int>(std::thread::hardware_concurrency());
+  race.threads = all ? 0 : threads;
   return make_case(
-      t, recipe.name, config, race,
+      t, recipe.name, config, race, threads,
       {"seconds_until_solved", "seconds_until_solved_with_evaluation", "steps_until_solved"});
 }
 

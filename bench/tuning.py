@@ -21,7 +21,7 @@ import math
 
 WORST = 0.25  # share of the worst seed in the objective
 IN_VAIN = 2.0  # a seed that is not solved counts as so many times the steps of the trial
-GIVE_UP = 4.0
+GIVE_UP = 2.5
 DISTRIBUTIONS = ("log_uniform", "uniform", "int_uniform", "choice")
 KEYS = {"config": str, "solved": (int, float), "steps": int, "holds": bool, "evaluate_every": int, "episodes": int,
         "seeds": int, "agents": int, "finalists": int, "final_seeds": int, "search": dict}
@@ -49,11 +49,21 @@ def check_study(study, name):
                            "with a list of values")
         values = one[kind]
         if kind == "choice" and not values or kind != "choice" and (
-                len(values) != 2 or not values[0] < values[1]):
+                len(values) != 2 or not values[0] < values[1] or kind == "log_uniform" and not values[0] > 0):
             raise BadStudy(f"{name}: /search/{key}/{kind}: {json.dumps(values)}; it takes "
                            + ("at least one value" if kind == "choice" else "the smallest and the largest"))
     if not study["search"]:
         raise BadStudy(f"{name}: /search: no key to search over")
+
+
+def value_of(config, key):
+    """Of a resolved config. Raises BadStudy where it has no such key."""
+    at = config
+    for word in key.split("."):
+        if not isinstance(at, dict) or word not in at:
+            raise BadStudy(f"/search/{key}: the config has no such key; `pendula config show` lists them")
+        at = at[word]
+    return at
 
 
 def may_differ(schema, key):

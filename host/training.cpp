@@ -69,7 +69,6 @@ class Training {
         progress_.evaluated(state_);
         evaluation_due_ = false;
         if (reached_return()) {
-          attempt([&] { save(); });  // first: a kill while evaluating costs little
           if (!evaluate(config_.eval.final_episodes)) break;
           if (reached_return()) return finish("stop.eval_return");
         }

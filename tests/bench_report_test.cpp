@@ -190,6 +190,11 @@ TEST(BenchCompare, OfSecondsLessIsBetter) {
   EXPECT_EQ(verdict(1.0, 0.9, 0.0, "seconds"), Verdict::kFaster);
   EXPECT_EQ(verdict(1.0, 1.1, 0.0, "seconds_until_solved"), Verdict::kSlower);
   EXPECT_EQ(verdict(1.0, 1.1, 0.0, "steps_until_solved"), Verdict::kSlower);
+  ordered_json solved = report_of({1.0}, 0.0, "seconds_until_solved");
+  ordered_json vain = report_of({0.5}, 0.0, "seconds_until_solved");
+  solved["rows"][0]["unsolved"] = 0;
+  vain["rows"][0]["unsolved"] = 1;
+  EXPECT_EQ(compare_reports(solved, vain, "a", "b").at(0).verdict, Verdict::kSlower);
   const auto all =
       compare_reports(report_of({1.0}, 0.0, "seconds"), report_of({2.0}, 0.0, "seconds"), "a", "b");
   EXPECT_EQ(all[0].ratio, 0.5);

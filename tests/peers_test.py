@@ -251,7 +251,18 @@ class Bench(unittest.TestCase):
         self.file.write_text(json.dumps(report), encoding="utf-8")
         done = self.bench("--work", "fixed", "--only", "jax", "--short")
         self.assertIn("another workload", done.stderr)
-        self.assertEqual(set(self.rows()), {("jax", "fixed", "seconds"), ("jax", "fixed", "seconds_from_start")})
+        # Ours is measured again with whatever is asked for: a ratio is of one run.
+        self.assertEqual(set(self.rows()), {(name, "fixed", metric) for name in ("jax", "pendula")
+                                            for metric in ("seconds", "seconds_from_start")})
+
+    def test_a_repeat_that_fails_is_told_beside_those_before(self):
+        row = {"case": "solve", "backend": "cpu", "program": "jax", "threads": 1, "metric": "seconds_until_solved"}
+        rows = [row | peer_rows.figures([1.0]), {**row, "program": "torch-eager"} | peer_rows.figures([2.0])]
+        peer_rows.note_failure(rows, {**row, "not_measured": "it took more than 1 s"}, 2)
+        self.assertEqual([one.get("ended") for one in rows],
+                         ["repeat 2 and those behind it: it took more than 1 s", None])
+        self.assertIn("jax: solve, 1 cores, repeat 2 and those behind it: it took more than 1 s",
+                      "\n".join(peer_docs.notes(rows)))
 
     def test_what_fails_is_a_row_and_the_others_go_on(self):
         begin = time.monotonic()

@@ -79,18 +79,27 @@ class Agent:
         import_jax(task)
         self.values, self.agents = task.values, task.agents
         compiled = {}
-        self.create = jax.jit(jax.vmap(self.new))
+        self.create = jax.jit(self.over_agents(self.new))
         example = jax.eval_shape(self.create, self.keys(0))
         done = 0
         for chunk in task.chunks:
             warmup = max(0, min(chunk, self.values["warmup_steps"] - done))
             done += chunk
             # The count of steps is one for all agents, so that their rings are written at one place.
-            function = jax.jit(jax.vmap(functools.partial(self.run, warmup, chunk), in_axes=(0, None)),
-                               donate_argnums=0)
+            function = jax.jit(self.over_agents(functools.partial(self.run, warmup, chunk), 1), donate_argnums=0)
             compiled[chunk, warmup] = function.lower(example, jnp.zeros((), jnp.int32)).compile()
         self.compiled = compiled
         self.act = jax.jit(lambda actor, obs: pendulum.MAX_TORQUE * jnp.tanh(mlp(actor, obs)))
+
+    def over_agents(self, function, shared=0):
+        """vmap, but for one agent: over an axis of 1 the loop takes an eighth longer."""
+        if self.agents > 1:
+            return jax.vmap(function, in_axes=(0,) + (None,) * shared)
+
+        def one(agent, *rest):
+            agent = function(jax.tree.map(lambda leaf: leaf[0], agent), *rest)
+            return jax.tree.map(lambda leaf: leaf[None], agent)
+        return one
 
     def keys(self, seed):
         return jax.random.split(jax.random.key(seed), self.agents)
