@@ -30,11 +30,14 @@ CRITERIA = {
     "cartpole-swingup": Criterion(20, UPRIGHT, 0.95, 18),
 }
 # Where the hyperparameters of a shipped config come from.
-STUDY = "a study: [bench/results/tune/{0}.md](../bench/results/tune/{0}.md), rounded"
+STUDY = "a study, [bench/results/tune/{0}.md](../bench/results/tune/{0}.md): "
 RECIPES = {
-    "pendulum": STUDY.format("pendulum"),
-    "cartpole": STUDY.format("cartpole"),
-    "cartpole-swingup": STUDY.format("cartpole-swingup"),
+    "pendulum": STUDY.format("pendulum") + "trial 103, rounded, with a batch of 64 (for 32) and gentler values "
+                "beside it, which cost 15 ms and hold what it has learnt: over 40 seeds the final mean is -151.5 and the "
+                "worst -164, of trial 103 rounded -157 and -236",
+    "cartpole": STUDY.format("cartpole") + "trial 355, rounded, with gamma 0.98 (for 0.97): of "
+                "seeds 1001 to 1040 all are solved, of trial 355 17 of 20",
+    "cartpole-swingup": STUDY.format("cartpole-swingup") + "trial 25, rounded",
     "pendulum-zoo": "RL Zoo's for DDPG: not searched, it is there to be compared with theirs",
     "pendulum-paper": "Lillicrap et al. (2015): not searched, it is there to be compared with theirs",
     "pendulum-wide": "by hand: not searched, it is there for its size, an actor of 1000-500-200",

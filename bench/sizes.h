@@ -42,7 +42,7 @@ struct TrainSize {
   int64_t policy_lag = 0;
 };
 std::vector<TrainSize> train_sizes(Sizes sizes, bool cuda);
-// Of most sizes of the suite `train`, as configs/pendulum.json has them.
+// Of most sizes of the suite `train`.
 UpdateSize train_update(Sizes sizes);
 
 // The products that OpenBLAS is asked for: the largest of each network at its batch, and of a

@@ -17,7 +17,7 @@ std::vector<Case> rollout_cases(const Target& target);
 // Updates, with so few environment steps that these do not count: 64 per 16 to 64 updates.
 std::vector<Case> update_cases(const Target& target);
 
-// Training as in configs/pendulum.json, without evaluation, with its and with many environments.
+// Training without evaluation, with few and with many environments.
 std::vector<Case> train_cases(const Target& target);
 
 }  // namespace pendula

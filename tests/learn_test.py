@@ -29,6 +29,7 @@ sys.dont_write_bytecode = True
 sys.path.insert(0, str(ROOT / "bench"))
 import learning  # noqa: E402
 import learning_docs  # noqa: E402
+import race_docs  # noqa: E402
 
 loader = importlib.machinery.SourceFileLoader("learn", str(ROOT / "scripts/learn"))
 learn = importlib.util.module_from_spec(importlib.util.spec_from_loader("learn", loader))
@@ -376,6 +377,33 @@ class Documents(unittest.TestCase):
     def test_the_committed_ones_agree(self):
         self.assertEqual(learning_docs.check(ROOT), [])
 
+    def test_every_config_says_where_its_hyperparameters_come_from(self):
+        self.assertEqual(set(learning.RECIPES), {path.stem for path in (ROOT / "configs").glob("*.json")})
+        for stem, text in learning.RECIPES.items():
+            if text.startswith("a study"):
+                self.assertIn(f"configs/{stem}.json", (ROOT / f"bench/results/tune/{stem}.md").read_text("utf-8"))
+                self.assertTrue((ROOT / f"bench/studies/{stem}.json").exists())
+
+    def test_the_table_of_a_race(self):
+        def row(metric, median, most, **more):
+            return {"suite": "race", "case": "fixed", "backend": "cpu", "threads": 2, "metric": metric, "repeats": 2,
+                    "median": median, "max": most, "returns": [-150.0, -250.0], "unsolved": 0, **more}
+
+        race = {"case": "pendulum", "threads": 1, "unsolved": 1}
+        report = {"machine": {"cpu": "Invented", "cores": 2, "simd_level": "avx2"}, "rows": [
+            {"suite": "machine", "case": "sgemm", "metric": "flop_per_second", "median": 1e9},
+            row("seconds", 0.75, 0.8), row("seconds_from_start", 0.76, 0.81),
+            row("seconds_until_solved", 0.05, 0.0625, **race),
+            row("seconds_until_solved_with_evaluation", 0.09, 0.1, **race),
+            row("steps_until_solved", 2304.0, 40000.0, **race, returns=[-150.0, None]),
+            row("seconds", 1.0, 1.0, case="stopped", not_measured="stopped")]}
+        self.assertEqual(race_docs.lines_of(report), [
+            ["`fixed`", 2, 2, 0, "750 ms", "800 ms", "760 ms", "10,000", "-200.0", "-250.0"],
+            ["`pendulum`", 1, 2, 1, "50 ms", "62.5 ms", "90 ms", "2,304", "-200.0", "-250.0"]])
+        report["rows"][3]["returns"] = [-150.0, None]
+        self.assertEqual(race_docs.lines_of(report)[1][-2:], ["diverged", "diverged"])
+        self.assertIn("AVX2", race_docs.table(report))
+
     def test_the_rest_of_a_config_stays_byte_for_byte(self):
         for before, after in (('{\n  "seed": 1.50e0,\n  "result": { "a": [1] }\n}\n', "\n}\n"),
                               ('{ "result" : 1, "x": { "y": "}" } }', ', "x": { "y": "}" } }')):
@@ -391,14 +419,14 @@ class Documents(unittest.TestCase):
     def test_what_does_not_agree_is_named(self):
         with tempfile.TemporaryDirectory() as folder:
             root = pathlib.Path(folder)
-            for part in ("configs", "docs", str(learning_docs.FOLDER)):
+            for part in ("configs", "docs", "bench/results"):
                 shutil.copytree(ROOT / part, root / part)
             self.assertEqual(learning_docs.check(root), [])
             page, config = root / learning_docs.PAGE, root / "configs/pendulum.json"
             for path, old, new, fault in (
                     (page, "| 20 |", "| 21 |", "docs/results.md is not what"),
                     (config, '"worst": -', '"worst": -1', "configs/pendulum.json is not what"),
-                    (config, '"batch_size": 128', '"batch_size": 64', "has changed since")):
+                    (config, '"batch_size": 64', '"batch_size": 65', "has changed since")):
                 text = path.read_text()
                 self.assertIn(old, text)
                 path.write_text(text.replace(old, new, 1))
