@@ -12,7 +12,7 @@ What `pendula bench race` measured: whole trainings, each seed in a process of i
 the section below gives others: 10,000 steps of one Pendulum, an update per step, 2x64, B = 100; its seconds are those of
 the training. The others are the shipped configs, from the start of the process until the return reaches {solved}: 256
 episodes detect it, 4,096 confirm it; evaluations are not counted in the first column, and in the second they are. A
-seed that is not solved counts with the whole of its run.
+seed that is not solved counts with the whole of its run, one that diverged as never.
 """
 SOLVED = "-200 (`pendulum`), 475 (`cartpole`), 471 (`cartpole-swingup`)"
 

@@ -18,6 +18,7 @@ A study is a file, bench/studies/<config>.json:
 
 import json
 import math
+from statistics import median
 
 WORST = 0.25  # share of the worst seed in the objective
 IN_VAIN = 2.0  # a seed that is not solved counts as so many times the steps of the trial
@@ -104,12 +105,6 @@ def steps_to_solve(rows, study):
     if not any(solved) or study["holds"] and not solved[-1]:
         return None
     return rows[solved.index(True)][0]
-
-
-def median(values):
-    ordered = sorted(values)
-    middle = len(ordered) // 2
-    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
 def objective(seconds):
