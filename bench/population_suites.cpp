@@ -11,7 +11,7 @@
 namespace pendula {
 namespace {
 
-constexpr int64_t kEnvs = 16;             // and so many updates
+constexpr int64_t kEnvs = 16;             // and so many updates per iteration
 constexpr int64_t kRing = 1 << 14;        // 256 KiB for Pendulum: thousands fit on a GPU
 constexpr int64_t kReportIterations = 4;  // a row of every agent is awaited before the measurement
 constexpr int64_t kGridAgents = 16;       // more of them are not for the grid plan

@@ -126,8 +126,7 @@ class Process {
 
 }  // namespace
 
-std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed,
-                                     const std::atomic<bool>& stop) {
+std::optional<RaceResult> run_race(const Race& race, int64_t seed, const std::atomic<bool>& stop) {
   const TemporaryFolder folder;
   const fs::path config = folder.path() / "race.json";
   write_text_atomically(config, race.config);
@@ -148,7 +147,7 @@ std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed,
   const std::string text = process.output(stop);
   const int code = process.wait();
   const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - begin;
-  if (stop) return nullptr;
+  if (stop) return std::nullopt;
   RaceResult r;
   r.wall = wall.count();
   if (code == static_cast<int>(ExitCode::kDiverged)) {
@@ -156,7 +155,7 @@ std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed,
     r.wall = r.training = r.steps = kNever;
     r.final_return = std::numeric_limits<double>::quiet_NaN();
     r.stopped_by = "divergence";
-    return std::make_unique<RaceResult>(r);
+    return r;
   }
   if (code != 0) {
     throw Error(static_cast<ExitCode>(code),
@@ -170,7 +169,7 @@ std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed,
   r.final_return = reward.is_number() ? reward.get<double>()  // null: it is not finite
                                       : std::numeric_limits<double>::quiet_NaN();
   r.stopped_by = said.at("stopped_by");
-  return std::make_unique<RaceResult>(r);
+  return r;
 }
 
 }  // namespace pendula

@@ -2,7 +2,7 @@
 #pragma once
 
 #include <atomic>
-#include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -32,6 +32,6 @@ struct RaceResult {
 // Runs it with that seed, in a temporary folder that is gone afterwards. Gives nothing where `stop`
 // was set before its end: the process has been told to stop, and awaited. Throws Error where the
 // process cannot be started or ends with another code than 0; what it said is on stderr.
-std::unique_ptr<RaceResult> run_race(const Race& race, int64_t seed, const std::atomic<bool>& stop);
+std::optional<RaceResult> run_race(const Race& race, int64_t seed, const std::atomic<bool>& stop);
 
 }  // namespace pendula

@@ -74,7 +74,7 @@ Case make_case(const Target& t, const std::string& name, const Config& config, R
   c.run_seed = [race = std::move(race), must_solve](
                    int64_t seed, const std::atomic<bool>& stop) -> std::optional<SeedRun> {
     const auto r = run_race(race, seed, stop);
-    if (r == nullptr) return std::nullopt;
+    if (!r) return std::nullopt;
     const std::map<std::string, double> values = {{"seconds", r->training - r->evaluation},
                                                   {"seconds_from_start", r->wall - r->evaluation},
                                                   {"seconds_until_solved", r->wall - r->evaluation},
