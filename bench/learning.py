@@ -87,10 +87,12 @@ def iqm(ordered):
 
 
 def percentile(ordered, share):
-    """Between the two nearest of the sorted values, linearly."""
+    """Between the two nearest of the sorted values, linearly. They may end in infinities."""
     at = share * (len(ordered) - 1)
     low = math.floor(at)
     high = min(low + 1, len(ordered) - 1)
+    if at == low or ordered[low] == ordered[high]:  # an infinity has no share
+        return ordered[low]
     return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 

@@ -17,6 +17,7 @@ import tempfile
 import time
 
 import agents_file
+import binary
 import learning
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -55,13 +56,6 @@ def processor():
     return "unknown"
 
 
-def find_binary():
-    for name in ("build/cuda/pendula", "build/cpu/pendula"):
-        if (ROOT / name).exists():
-            return ROOT / name
-    raise Failure("no pendula under build/: run scripts/quickstart first, or name one with --binary")
-
-
 def write_json(path, value):
     """Complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +81,7 @@ class Job:
     """One config with its overrides, one build, one folder."""
 
     def __init__(self, args):
-        self.binary = (args.binary or find_binary()).absolute()
+        self.binary = pathlib.Path(binary.find(args.binary, "--binary", ("cuda", "cpu")))
         self.config = args.config
         self.name = args.config.stem
         self.threads = ["--threads", str(args.threads)] if args.threads else []

@@ -9,6 +9,7 @@ import json
 import math
 import os
 
+import learning
 import rows as reports
 
 SUITE, OURS = "race", "pendula"
@@ -18,23 +19,14 @@ METRICS = {"fixed": "seconds", "population": "seconds", "solve": "seconds_until_
 GROUP = ("case", "backend", "program", "threads")  # rows that one measurement replaces together
 
 
-def quantile(ordered, q):
-    rank = q * (len(ordered) - 1)
-    below = int(rank)
-    above = min(below + 1, len(ordered) - 1)
-    if rank == below or ordered[below] == ordered[above]:  # an infinity has no share
-        return ordered[below]
-    return ordered[below] + (rank - below) * (ordered[above] - ordered[below])
-
-
 def statistics(values):
     """median, min, max and spread, as bench/statistics.cpp has them. None in `values` is a seed that came to
     no end: it counts as later than any. What is infinite then, or not a number, is None."""
     if not values or any(value is not None and math.isnan(value) for value in values):
         return dict.fromkeys(("median", "min", "max", "spread"))
     ordered = sorted(math.inf if value is None else value for value in values)
-    median = quantile(ordered, 0.5)
-    spread = (quantile(ordered, 0.75) - quantile(ordered, 0.25)) / median if median else math.nan
+    lower, median, upper = (learning.percentile(ordered, share) for share in (0.25, 0.5, 0.75))
+    spread = (upper - lower) / median if median else math.nan
     found = {"median": median, "min": ordered[0], "max": ordered[-1], "spread": spread}
     return {key: value if math.isfinite(value) else None for key, value in found.items()}
 

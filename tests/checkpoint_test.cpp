@@ -1,144 +1,18 @@
-// Checkpoints: what is saved comes back bit by bit, whatever is damaged is refused before the arena
-// is touched, and a process killed while saving never costs the checkpoint that was there before.
+// Checkpoints: what is saved comes back bit by bit, and whatever is damaged is refused before the
+// arena is touched.
 #include "host/checkpoint.h"
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <cstring>
-#include <fstream>
-#include <random>
-#include <sstream>
-
-#include "host/error.h"
 #include "host/safetensors.h"
+#include "tests/checkpoint_testing.h"
 #include "tests/contains.h"
 
 namespace pendula {
 namespace {
 
 namespace fs = std::filesystem;
-using nlohmann::json;
-
-class VectorArena : public ArenaAccess {
- public:
-  explicit VectorArena(uint64_t bytes) : bytes_(bytes, 0) {}
-  void read(uint64_t offset, uint64_t bytes, void* to) const override {
-    ASSERT_LE(offset + bytes, bytes_.size());
-    std::memcpy(to, bytes_.data() + offset, bytes);
-  }
-  void write(uint64_t offset, uint64_t bytes, const void* from) override {
-    ASSERT_LE(offset + bytes, bytes_.size());
-    std::memcpy(bytes_.data() + offset, from, bytes);
-  }
-  void fill(uint32_t seed) {
-    std::mt19937 random(seed);
-    for (char& byte : bytes_) byte = static_cast<char>(random());
-  }
-  std::vector<char>& bytes() { return bytes_; }
-
- private:
-  std::vector<char> bytes_;
-};
-
-// A layout like a real one in small: gaps between the tensors, odd extents, one scalar per agent.
-TensorTable make_table(int64_t agents, int64_t hidden = 31, int64_t rows = 10) {
-  const auto up = [](uint64_t bytes) { return (bytes + 255) / 256 * 256; };
-  TensorTable table{{}, agents, 0};
-  const auto add = [&](const char* name, DType dtype, std::vector<int64_t> shape, bool replay) {
-    table.tensors.push_back({name, dtype, shape, table.agent_bytes, replay});
-    uint64_t bytes = dtype == DType::kF32 || dtype == DType::kU32 ? 4 : 8;
-    for (size_t i = 1; i < shape.size(); ++i) bytes *= static_cast<uint64_t>(shape[i]);
-    table.agent_bytes = up(table.agent_bytes + bytes);
-  };
-  add("agents.actor.layers.0.weight", DType::kF32, {agents, hidden, 3}, false);
-  add("agents.actor.layers.0.weight.adam_m", DType::kF32, {agents, hidden, 3}, false);
-  add("agents.counters.updates", DType::kU64, {agents}, false);
-  add("agents.statistics.return_sum", DType::kF64, {agents, 7}, false);
-  add("agents.replay.records", DType::kF32, {agents, rows, 16, 4}, true);
-  add("agents.replay.episode_end", DType::kU32, {agents, rows}, true);
-  return table;
-}
-
-// The arena's bytes that belong to tensors; the gaps between them are nobody's.
-std::vector<char> tensor_bytes(const TensorTable& table, const VectorArena& arena, bool replay) {
-  std::vector<char> bytes;
-  for (const TensorSpec& tensor : table.tensors) {
-    if (tensor.replay && !replay) continue;
-    const uint64_t part = part_bytes(table, tensor);
-    for (int64_t k = 0; k < table.agents; ++k) {
-      bytes.resize(bytes.size() + part);
-      arena.read(static_cast<uint64_t>(k) * table.agent_bytes + tensor.offset, part,
-                 bytes.data() + bytes.size() - part);
-    }
-  }
-  return bytes;
-}
-
-std::string slurp(const fs::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
-void spit(const fs::path& path, const std::string& text) {
-  std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
-}
-
-// The message of the Error(kFiles) that `call` throws; fails the test for anything else.
-template <class Call>
-std::string error_of(Call call) {
-  try {
-    call();
-  } catch (const Error& error) {
-    EXPECT_EQ(error.code(), ExitCode::kFiles);
-    return error.what();
-  } catch (const std::exception& error) {
-    ADD_FAILURE() << "not an Error: " << error.what();
-    return "";
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return "";
-}
-
-class CheckpointTest : public ::testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = (fs::temp_directory_path() / "pendula_checkpoint_XXXXXX").string();
-    ASSERT_NE(::mkdtemp(name.data()), nullptr);
-    root_ = name;
-    dir_ = root_ / "checkpoints" / "step_000000001000";
-    arena_.fill(1);
-  }
-  void TearDown() override { fs::remove_all(root_); }
-
-  void save(bool with_replay = true) { save_checkpoint(dir_, table_, arena_, with_replay, info_); }
-
-  // Loads into a fresh arena and checks that a refused checkpoint left no trace there.
-  std::string refusal(const TensorTable& table) {
-    VectorArena fresh(table.agent_bytes * static_cast<uint64_t>(table.agents));
-    const std::string message = error_of([&] { load_checkpoint(dir_, table, fresh); });
-    EXPECT_EQ(std::count(fresh.bytes().begin(), fresh.bytes().end(), 0),
-              static_cast<int64_t>(fresh.bytes().size()));
-    return message;
-  }
-  std::string refusal() { return refusal(table_); }
-
-  size_t entries(const fs::path& dir) {
-    return static_cast<size_t>(std::distance(fs::directory_iterator(dir), {}));
-  }
-
-  fs::path root_, dir_;
-  TensorTable table_ = make_table(3);
-  VectorArena arena_{table_.agent_bytes * 3};
-  json info_ = {{kTimestepsKey, 1000}, {"config", {{"name", "pendulum"}, {"gamma", 0.99}}}};
-};
 
 TEST_F(CheckpointTest, RoundTripIsBitwise) {
   save();
@@ -300,99 +174,6 @@ TEST_F(CheckpointTest, ForgedHeadersAreSentences) {
   spit(path, "abc");
   EXPECT_TRUE(contains(error_of([&] { read_safetensors_header(File::open(path)); }), {"3 bytes"}));
   EXPECT_TRUE(contains(error_of([&] { File::open(root_); }), {"directory"}));
-}
-
-TEST_F(CheckpointTest, ReplacesAnOlderCheckpointWithAndWithoutExchange) {
-  save();
-  arena_.fill(7);
-  save(false);  // the replay file of the older one must not stay
-  EXPECT_EQ(entries(dir_), 2u);
-  EXPECT_EQ(entries(dir_.parent_path()), 1u);
-
-  const fs::path complete = root_ / "checkpoints" / ".tmp-new";
-  for (bool exchange : {true, false}) {
-    fs::create_directory(complete);
-    spit(complete / "mark", exchange ? "a" : "b");
-    replace_directory(complete, dir_, exchange);
-    EXPECT_EQ(slurp(dir_ / "mark"), exchange ? "a" : "b");
-    EXPECT_EQ(entries(dir_.parent_path()), 1u);
-  }
-}
-
-TEST_F(CheckpointTest, KilledBetweenTwoRenamesTheOldOneIsFoundAndComesBack) {
-  save();
-  fs::rename(dir_, dir_.parent_path() / (".old-" + dir_.filename().string()));
-  VectorArena loaded(arena_.bytes().size());
-  EXPECT_TRUE(load_checkpoint(dir_, table_, loaded).exact);
-  recover_checkpoints(dir_.parent_path());
-  EXPECT_TRUE(fs::exists(dir_ / "manifest.json"));
-  EXPECT_EQ(entries(dir_.parent_path()), 1u);
-}
-
-TEST_F(CheckpointTest, KilledWhileSavingThePreviousCheckpointLoads) {
-  save();
-  std::mt19937 random(5);
-  int killed_midway = 0;
-  for (int round = 0; round < 30; ++round) {
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      for (uint32_t i = 0;; ++i) {
-        // Every tensor of one save is filled with one seed, so that a mixture of two is seen.
-        arena_.fill(i % 8);
-        save_checkpoint(dir_, table_, arena_, true, {{kTimestepsKey, i % 8}});
-      }
-    }
-    ::usleep(1000 + random() % 20000);
-    ::kill(child, SIGKILL);
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFSIGNALED(status)) << "the child failed by itself";
-    killed_midway += entries(dir_.parent_path()) > 1;
-
-    VectorArena loaded(arena_.bytes().size()), expected(arena_.bytes().size());
-    const LoadedCheckpoint result = load_checkpoint(dir_, table_, loaded);
-    const bool first = result.info.contains("config");
-    expected.fill(first ? 1 : result.info[kTimestepsKey].get<uint32_t>());
-    ASSERT_EQ(tensor_bytes(table_, loaded, true), tensor_bytes(table_, expected, true));
-  }
-  EXPECT_GT(killed_midway, 5) << "the kills hardly ever met a save: the test proves little";
-  arena_.fill(1);
-  save();
-  EXPECT_EQ(entries(dir_.parent_path()), 1u);  // what the killed ones left is gone
-}
-
-// A full disk: the kernel refuses writes beyond a limit, in a child so that the limit ends with it.
-TEST_F(CheckpointTest, FullDiskLeavesTheOldCheckpointAndNoTemporary) {
-  save();
-  for (rlim_t limit : {0, 100, 2000, 7000}) {
-    const pid_t child = ::fork();
-    ASSERT_GE(child, 0);
-    if (child == 0) {
-      ::signal(SIGXFSZ, SIG_IGN);
-      const rlimit limits{limit, limit};
-      if (::setrlimit(RLIMIT_FSIZE, &limits) != 0) ::_exit(10);
-      try {
-        arena_.fill(9);
-        save();
-        ::_exit(11);
-      } catch (const Error& error) {
-        const std::string what = error.what();
-        const bool good = error.code() == ExitCode::kFiles &&
-                          what.find("File too large") != std::string::npos &&
-                          what.find(".safetensors") != std::string::npos;
-        ::_exit(good ? 0 : 12);
-      }
-    }
-    int status = 0;
-    ASSERT_EQ(::waitpid(child, &status, 0), child);
-    ASSERT_TRUE(WIFEXITED(status));
-    EXPECT_EQ(WEXITSTATUS(status), 0) << "limit " << limit;
-    EXPECT_EQ(entries(dir_.parent_path()), 1u);
-    VectorArena loaded(arena_.bytes().size());
-    load_checkpoint(dir_, table_, loaded);
-    EXPECT_EQ(tensor_bytes(table_, loaded, true), tensor_bytes(table_, arena_, true));
-  }
 }
 
 TEST_F(CheckpointTest, ParentThatIsAFileIsASentence) {
