@@ -16,8 +16,8 @@ of seconds, ours over theirs of steps per second. Returns are those of the final
 cell without a figure was not measured, or did not come to its end; the reason stands below its tables. Ours is judged by
 its own evaluator, over initial states of its own, the others by `bench/peers/pendulum.py`; two of 4,096 episodes differ by
 about 2. In equal learning, ours has values that were searched for this very time (`bench/results/tune/pendulum.md`), and
-`torch-*` and `jax` have the same but for one environment and one update per step; the packages have those that their
-projects recommend, for returns. "Set-up" is what passes before the first step, imports and compiling; ours has been compiled
+`torch-*` and `jax` have the same but for one environment, one update per step and a ring of 20,000 records, which is
+as many as there are steps; the packages have those that their projects recommend, for returns. "Set-up" is what passes before the first step, imports and compiling; ours has been compiled
 before.
 """
 TITLES = {

@@ -1,10 +1,9 @@
 """scripts/bench-peers with programs that stand in for pendula and the runners: rounds, ratios, merging, what
-is not measured, every way to fail; and the workload.
+is not measured, every way to fail.
 
 python3 -m unittest tests/peers_test.py
 """
 
-import ast
 import importlib.machinery
 import importlib.util
 import json
@@ -20,7 +19,6 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.dont_write_bytecode = True
 sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench/peers")]
-import ours  # noqa: E402
 import peer_docs  # noqa: E402
 import peer_rows  # noqa: E402
 import rows as reports  # noqa: E402
@@ -129,54 +127,6 @@ class Rows(unittest.TestCase):
             path.write_text("{", encoding="utf-8")
             with self.assertRaisesRegex(reports.BadReport, "cut short"):
                 peer_rows.load(path)
-
-
-class Workload(unittest.TestCase):
-    def test_it_is_what_the_documents_say(self):
-        fixed, solve = WORKLOAD["fixed"], WORKLOAD["solve"]
-        self.assertEqual((fixed["steps"], fixed["warmup_steps"], fixed["batch"], fixed["hidden"]),
-                         (10000, 100, 100, [64, 64]))
-        self.assertEqual((fixed["gamma"], fixed["tau"], fixed["actor_lr"], fixed["critic_lr"], fixed["sigma"],
-                          fixed["capacity"]), (0.99, 0.005, 1e-3, 1e-3, 0.1, 10000))
-        self.assertEqual((solve["return"], solve["detect_episodes"], solve["confirm_episodes"], solve["steps"]),
-                         (-200, 256, 4096, 20000))
-        for name, program in solve["programs"].items():
-            self.assertTrue(program["from"], name)
-            unknown = set(program["values"]) - set(fixed) - {"target_sigma", "target_clip", "max_grad_norm",
-                                                             "normalize_observations"}
-            self.assertEqual(unknown, set(), name)
-
-    def test_its_programs_are_there(self):
-        names = {*bench_peers.PROGRAMS, "pendula", ""}
-        self.assertLessEqual(set(WORKLOAD["solve"]["programs"]), names)
-        for work in ("fixed", "population", "solve"):
-            self.assertLessEqual(set(WORKLOAD[work]["repeats"]), names)
-            self.assertGreaterEqual(WORKLOAD[work]["repeats"][""], 1)
-
-    def test_every_runner_is_there_and_has_its_programs(self):
-        runners = {path.name for path in (ROOT / "bench/peers").glob("*.py")} - \
-            {"common.py", "ours.py", "pendulum.py"}
-        self.assertEqual({program.runner for program in bench_peers.PROGRAMS.values()}, runners)
-        for name, program in bench_peers.PROGRAMS.items():
-            with self.subTest(name):
-                text = (ROOT / "bench/peers" / program.runner).read_text(encoding="utf-8")
-                self.assertIn(f'"{name}"', text)
-                self.assertIn("main(", text)
-                ast.parse(text)
-                self.assertIn(program.environment, bench_peers.ENVIRONMENTS)
-                self.assertLessEqual(set(program.works), set(peer_rows.WORKS))
-                self.assertLessEqual(set(program.devices), {"cpu", "cuda"})
-
-    def test_packages_are_pinned(self):
-        for name, packages in bench_peers.ENVIRONMENTS.items():
-            for package in packages:
-                self.assertRegex(package, r"^[a-z0-9-]+(\{cuda\})?==[\d.]+$", name)
-
-    def test_ours_is_the_same_work(self):
-        config = ours.config(WORKLOAD["fixed"], 4096)
-        self.assertEqual((config["total_timesteps"], config["replay"]["warmup_steps"], config["env"]["num_envs"]),
-                         (10000, 100, 1))
-        self.assertEqual(config["ddpg"], {"gamma": 0.99, "tau": 0.005, "batch_size": 100, "updates_per_step": 1})
 
 
 class Bench(unittest.TestCase):
