@@ -11,8 +11,8 @@ def find(named, option, builds):
     build/ that has one. Raises FileNotFoundError with a sentence."""
     for place in [pathlib.Path(named)] if named else [ROOT / "build" / build / "pendula" for build in builds]:
         if place.is_file() and os.access(place, os.X_OK):
-            return str(place.resolve())
+            return str(place.absolute())
     raise FileNotFoundError(
         f"{option} {named}: there is no such program; build it first, or name another" if named else
-        f"there is no pendula in build/{' or build/'.join(builds)}: cmake --preset {builds[-1]} builds one, or "
-        f"name one with {option}")
+        f"there is no pendula in build/{' or build/'.join(builds)}: run scripts/quickstart first, or name one with "
+        f"{option}")

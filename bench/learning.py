@@ -10,6 +10,8 @@ import functools
 import math
 import random
 
+from rows import percentile
+
 RESAMPLES = 10000
 EPISODES = 4096  # of the final evaluation: fewer leave a standard error of more than 1.4 on Pendulum
 
@@ -84,16 +86,6 @@ def iqm(ordered):
     down), as Agarwal et al. (2021) have it."""
     cut = len(ordered) // 4
     return math.fsum(ordered[cut:len(ordered) - cut]) / (len(ordered) - 2 * cut)
-
-
-def percentile(ordered, share):
-    """Between the two nearest of the sorted values, linearly. They may end in infinities."""
-    at = share * (len(ordered) - 1)
-    low = math.floor(at)
-    high = min(low + 1, len(ordered) - 1)
-    if at == low or ordered[low] == ordered[high]:  # an infinity has no share
-        return ordered[low]
-    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
 @functools.lru_cache(maxsize=4)

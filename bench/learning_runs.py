@@ -81,7 +81,10 @@ class Job:
     """One config with its overrides, one build, one folder."""
 
     def __init__(self, args):
-        self.binary = pathlib.Path(binary.find(args.binary, "--binary", ("cuda", "cpu")))
+        try:
+            self.binary = pathlib.Path(binary.find(args.binary, "--binary", ("cuda", "cpu")))
+        except FileNotFoundError as error:
+            raise Failure(str(error)) from None
         self.config = args.config
         self.name = args.config.stem
         self.threads = ["--threads", str(args.threads)] if args.threads else []

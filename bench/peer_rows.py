@@ -9,7 +9,6 @@ import json
 import math
 import os
 
-import learning
 import rows as reports
 
 SUITE, OURS = "race", "pendula"
@@ -25,7 +24,7 @@ def statistics(values):
     if not values or any(value is not None and math.isnan(value) for value in values):
         return dict.fromkeys(("median", "min", "max", "spread"))
     ordered = sorted(math.inf if value is None else value for value in values)
-    lower, median, upper = (learning.percentile(ordered, share) for share in (0.25, 0.5, 0.75))
+    lower, median, upper = (reports.percentile(ordered, share) for share in (0.25, 0.5, 0.75))
     spread = (upper - lower) / median if median else math.nan
     found = {"median": median, "min": ordered[0], "max": ordered[-1], "spread": spread}
     return {key: value if math.isfinite(value) else None for key, value in found.items()}

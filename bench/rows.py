@@ -1,4 +1,4 @@
-"""Reads what `pendula bench --json F` writes, for check.py and plot.py. Python's own library only.
+"""Reads what `pendula bench --json F` writes, for the scripts. Python's own library only.
 
 A report is {"machine": {...}, "rows": [{...}, ...]}. A row's keys are what it is (suite, case,
 network, batch, threads, ...) and what was measured (VALUES); the first ones name it.
@@ -46,6 +46,16 @@ def is_positive(value):
     """A finite number above 0. NaN is not; nor is null, which is how JSON writers put NaN."""
     return (isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
             and value > 0)
+
+
+def percentile(ordered, share):
+    """Between the two nearest of the sorted values, linearly. They may end in infinities."""
+    at = share * (len(ordered) - 1)
+    low = math.floor(at)
+    high = min(low + 1, len(ordered) - 1)
+    if at == low or ordered[low] == ordered[high]:  # an infinity has no share
+        return ordered[low]
+    return ordered[low] + (at - low) * (ordered[high] - ordered[low])
 
 
 def identity(row):

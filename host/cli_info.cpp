@@ -26,13 +26,13 @@ struct ConfigArguments {
 
 struct EnvsArguments {
   std::vector<std::string> args;  // of `check`
-  bool json = false;
+  bool json = false, quiet = false;
 };
 
 struct DoctorArguments {
   std::string plan;
   std::vector<std::string> overrides;
-  bool json = false;
+  bool json = false, quiet = false;
 };
 
 }  // namespace
@@ -92,13 +92,13 @@ void add_envs(CLI::App& app, int& code) {
       "  pendula envs check cartpole\n"
       "  pendula envs check cartpole env.pole_mass=0.5\n");
   envs_cmd->add_flag("--json", v->json, "Print one JSON object");
-  envs_cmd->add_flag("--quiet")->description("Nothing but the result");
+  envs_cmd->add_flag("--quiet", v->quiet, "Nothing but the result");
   CLI::App* envs_check =
       envs_cmd->add_subcommand("check", "Put an environment through its contract (envs/README.md)");
   envs_check->footer("  pendula envs check cartpole env.pole_mass=0.5\n");
   envs_check->add_option("ID", v->args, "Environment, and overrides env.NAME=VALUE")->required();
   envs_check->add_flag("--json", v->json, "Print one JSON object");
-  envs_check->add_flag("--quiet")->description("Nothing but the result");
+  envs_check->add_flag("--quiet", v->quiet, "Nothing but the result");
   envs_check->callback([v, &code] {
     std::string id;
     std::vector<std::string> overrides;
@@ -121,7 +121,7 @@ void add_doctor(CLI::App& app, int& code) {
   doctor_cmd->add_option("--plan", d->plan, "Config whose plan and memory to print");
   doctor_cmd->add_option("OVERRIDES", d->overrides, "path=value");
   doctor_cmd->add_flag("--json", d->json, "Print one JSON object");
-  doctor_cmd->add_flag("--quiet")->description("Nothing but the result");
+  doctor_cmd->add_flag("--quiet", d->quiet, "Nothing but the result");
   doctor_cmd->callback(
       [d, &code] { code = run_doctor(d->plan, d->overrides, d->json, std::cout); });
 }

@@ -160,7 +160,7 @@ void add_eval(CLI::App& app, int& code) {
   eval_cmd->add_option("--device", e->device, "auto, cpu, cuda or cuda:N (over the config's)");
   eval_cmd->add_option("--threads", e->threads, "CPU threads")->check(CLI::Range(1, 1024));
   eval_cmd->add_flag("--json", e->json, "Print the result as one JSON object");
-  eval_cmd->add_flag("--quiet")->description("Nothing but the result");
+  eval_cmd->add_flag("--quiet", e->quiet, "Nothing but the result");
   eval_cmd->callback([e, &code] { code = run_eval(*e, std::cout); });
 }
 

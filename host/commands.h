@@ -17,6 +17,7 @@ struct EvalOptions {
   std::string device;    // empty: the run's config
   int threads = 0;
   bool json = false;
+  bool quiet = false;  // nothing but the result: as without it
 };
 int run_eval(const EvalOptions& options, std::ostream& out);
 

@@ -241,5 +241,23 @@ TEST_F(CliVerbsTest, HelpBeginsWithExamples) {
   }
 }
 
+TEST_F(CliVerbsTest, QuietTakesYesOrNoInEveryVerb) {
+  for (std::vector<std::string> args : {std::vector<std::string>{"train"},
+                                        {"sweep"},
+                                        {"eval", "latest"},
+                                        {"play", "pendulum"},
+                                        {"config", "schema"},
+                                        {"envs"},
+                                        {"envs", "check", "pendulum"},
+                                        {"doctor"},
+                                        {"bench"}}) {
+    args.push_back("--quiet=foo");
+    const Output o = run(args);
+    EXPECT_EQ(o.code, 2) << args[0];
+    EXPECT_TRUE(contains(o.err, {"--quiet = foo", "See `pendula " + args[0] + " --help`"}));
+    EXPECT_EQ(o.out, "");
+  }
+}
+
 }  // namespace
 }  // namespace pendula

@@ -224,6 +224,7 @@ class Trainings(unittest.TestCase):
         self.assertIn("exit code 2 of pendula config show", said)
         said, _ = self.learn("a", "--binary", str(self.folder / "none"), code=2)
         self.assertIn("build it first", said)
+        self.assertNotIn("Error", said)
 
 
 class Documents(unittest.TestCase):
